@@ -1,0 +1,105 @@
+"""The Backend protocol: an issue tracker, opened for one credential and acting as it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.models import Comment, Identity, Issue, IssueDetail, IssuePage, Project
+
+
+class Backend(Protocol):
+    """Every operation of the issues API, as the caller that the backend was opened for.
+
+    Shapes are those of `issues.models`; ids are UUIDs, limits count items a page (1 or more, above 200 taken as
+    200, 50 where none is named), cursors are opaque and come from the page before.
+
+    Every operation may raise
+        InvalidInputError: a parameter it cannot take, named with what it takes;
+        UnauthenticatedError: the credential is wrong, revoked or expired;
+        PermissionDeniedError: the credential lacks `issues:read`, `issues:write` or `projects:read`;
+        NotFoundError: no such project, issue or comment, or one of a team that the caller is not in;
+        StoreError: the backend itself cannot be used now.
+    An operation that raises has changed nothing, and what one returns is there to stay.
+
+    Source: the API reference ("Issues"), and a running server's answers where it is silent.
+    """
+
+    async def whoami(self) -> Identity: ...
+
+    async def list_projects(self) -> list[Project]:
+        """All projects of the caller's teams, by name. Needs `projects:read`."""
+        ...
+
+    async def list_issues(
+        self, project_id: str, wanted: IssueFilter, *, cursor: str | None = None, limit: int | None = None
+    ) -> IssuePage:
+        """A project's issues, most recently seen first; development and production unless the filter says which.
+
+        Walking the pages shows every issue that stays in the selection exactly once, whatever changes meanwhile.
+        """
+        ...
+
+    async def list_team_issues(
+        self,
+        wanted: IssueFilter,
+        *,
+        team_id: str | None = None,
+        project_id: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> IssuePage:
+        """The issues of all projects of the caller's teams, with their projects' names.
+
+        Production alone unless the filter says otherwise. A team or project that the caller is not in has no issues
+        here.
+        """
+        ...
+
+    async def get_issue(
+        self,
+        project_id: str,
+        issue_id: str,
+        *,
+        occurrence_cursor: str | None = None,
+        occurrence_limit: int | None = None,
+    ) -> IssueDetail: ...
+
+    async def update_status(
+        self, project_id: str, issue_id: str, status: str, *, resolved_at_version: str | None = None
+    ) -> Issue:
+        """Move an issue. Of two callers who make the same move at once, one gets a ForbiddenMoveError.
+
+        Raises:
+            ForbiddenMoveError: the lifecycle has no such move from where the issue is.
+        """
+        ...
+
+    async def merge(self, project_id: str, target_issue_id: str, source_issue_id: str) -> Issue:
+        """Move everything of the source to the target, delete the source, and return the target. Cannot be undone."""
+        ...
+
+    async def list_comments(self, project_id: str, issue_id: str) -> list[Comment]:
+        """In the order written, deleted ones left out."""
+        ...
+
+    async def add_comment(self, project_id: str, issue_id: str, body: str) -> Comment:
+        """Comment as the caller. Blanks around the body are taken off."""
+        ...
+
+    async def edit_comment(self, project_id: str, issue_id: str, comment_id: str, body: str) -> Comment:
+        """
+        Raises:
+            PermissionDeniedError: the caller is not the comment's author.
+        """
+        ...
+
+    async def delete_comment(self, project_id: str, issue_id: str, comment_id: str) -> None:
+        """
+        Raises:
+            PermissionDeniedError: the caller is neither the author nor an admin or owner of the team.
+        """
+        ...
+
+
+BackendOpener = Callable[[str | None], Awaitable[Backend]]
+"""Opens the backend for a client that calls itself so (None: it gave no name), which names the local agent key."""

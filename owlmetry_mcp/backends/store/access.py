@@ -1,0 +1,168 @@
+"""Who is calling, and what they may do. Every operation asks here, inside its own transaction."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.issues.errors import NotFoundError, PermissionDeniedError, UnauthenticatedError
+from owlmetry_mcp.issues.models import AuthorType, Identity, KeyIdentity, Membership, Role, Team, User, UserIdentity
+
+KEY_PREFIXES = ("owl_agent_", "owl_client_", "owl_import_")
+_TOKEN_ALGORITHM = "HS256"  # noqa: S105 - the name of an algorithm
+_TOKEN_REMEDY = "`owlmetry-mcp token EMAIL` makes a user's token; agents' keys begin with owl_agent_."  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a caller shows: a key's secret, of which only the digest is kept, a user's JWT, or nothing but a local key's
+    id, which whoever can open the file may name.
+    """
+
+    secret_sha256: str | None = None
+    token: str | None = field(default=None, repr=False)
+    local_key_id: str | None = None
+
+
+def credential(shown: str) -> Credential:
+    """A bearer's key or token. Whatever has no key's prefix is taken for a JWT."""
+    if shown.startswith(KEY_PREFIXES):
+        return Credential(secret_sha256=secret_sha256(shown))
+    return Credential(token=shown)
+
+
+def secret_sha256(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    type: AuthorType
+    id: str
+    name: str
+    roles: dict[int, Role | None]
+    """The teams that the caller is in, by key, with the role there; a key has none."""
+    permissions: frozenset[str] | None
+    """None: everything, as for users, of whom only the role is asked."""
+
+    def require(self, permission: str) -> None:
+        if self.permissions is not None and permission not in self.permissions:
+            raise PermissionDeniedError(
+                f"Missing permission: {permission}", "Ask for a key that has it; whoami shows what this one has."
+            )
+
+    def may_delete_others_comments(self, team: int) -> bool:
+        return self.roles.get(team) in ("owner", "admin")
+
+
+def authenticate(tx: Transaction, shown: Credential, permission: str | None = None) -> Caller:
+    """
+    Raises:
+        UnauthenticatedError: the credential is unknown, revoked or expired.
+        PermissionDeniedError: it lacks the permission.
+    """
+    caller = _user(tx, shown.token)[1] if shown.token is not None else _key(tx, shown)[1]
+    if permission is not None:
+        caller.require(permission)
+    return caller
+
+
+def identify(tx: Transaction, shown: Credential) -> Identity:
+    """
+    Raises:
+        UnauthenticatedError: as `authenticate`.
+    """
+    return _user(tx, shown.token)[0] if shown.token is not None else _key(tx, shown)[0]
+
+
+def project_team(tx: Transaction, caller: Caller, project_id: str) -> tuple[int, int]:
+    """The keys of a project and its team.
+
+    Raises:
+        NotFoundError: there is none, or it is another team's.
+    """
+    row = tx.one("SELECT key, team FROM projects WHERE id = ?", (project_id,))
+    if row is None or row[1] not in caller.roles:
+        raise NotFoundError("Project not found", "list_projects shows the projects there are.")
+    return row[0], row[1]
+
+
+def _key(tx: Transaction, shown: Credential) -> tuple[KeyIdentity, Caller]:
+    row = tx.one(
+        """
+        SELECT k.id, k.name, k.key_type, k.permissions, k.expires_at, k.revoked_at, t.key, t.id, t.name, t.slug
+        FROM api_keys k JOIN teams t ON t.key = k.team
+        WHERE k.secret_sha256 = :secret_sha256 OR (k.id = :local_key_id AND k.secret_sha256 IS NULL)
+        """,
+        {"secret_sha256": shown.secret_sha256, "local_key_id": shown.local_key_id},
+    )
+    if row is None:
+        raise UnauthenticatedError(
+            "Invalid API key", "Check OWLMETRY_API_KEY; `owlmetry-mcp keys list` shows the keys of a store."
+        )
+    key_id, name, key_type, permissions, expires_at, revoked_at, team, team_id, team_name, slug = row
+    if revoked_at is not None:
+        raise UnauthenticatedError("Invalid API key", "It was revoked; `owlmetry-mcp keys create` makes another.")
+    if expires_at is not None and expires_at <= tx.now:
+        raise UnauthenticatedError("API key expired", "`owlmetry-mcp keys create` makes another.")
+    granted = json.loads(permissions)
+    identity = KeyIdentity(
+        key_type=key_type,
+        id=key_id,
+        name=name,
+        team=Team(id=team_id, name=team_name, slug=slug),
+        permissions=granted,
+        expires_at=expires_at,
+    )
+    return identity, Caller("agent", key_id, name, {team: None}, frozenset(granted))
+
+
+def _user(tx: Transaction, token: str) -> tuple[UserIdentity, Caller]:
+    row = tx.one("SELECT key, id, email, name FROM users WHERE id = ?", (_subject(tx, token),))
+    if row is None:
+        raise UnauthenticatedError("Invalid or expired token", "Its user is no longer in the store.")
+    user, user_id, email, name = row
+    teams = tx.all(
+        """
+        SELECT t.key, t.id, t.name, t.slug, m.role
+        FROM memberships m JOIN teams t ON t.key = m.team WHERE m.user = ? ORDER BY t.key
+        """,
+        (user,),
+    )
+    identity = UserIdentity(
+        user=User(id=user_id, email=email, name=name),
+        teams=[Membership(id=id_, name=team_name, slug=slug, role=role) for _, id_, team_name, slug, role in teams],
+    )
+    return identity, Caller("user", user_id, name, {key: role for key, *_, role in teams}, None)
+
+
+def _subject(tx: Transaction, token: str) -> str:
+    """The user's id in a JWT of this store's own."""
+    import jwt  # noqa: PLC0415 - agents come with keys; only users' tokens need it
+
+    (secret,) = tx.one("SELECT token_secret FROM store")
+    try:
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=[_TOKEN_ALGORITHM],
+            # The transaction's instant decides about expiry, below, and not the library's clock.
+            options={"require": ["sub", "exp"], "verify_exp": False, "verify_iat": False},
+        )
+        expired = float(claims["exp"]) <= datetime.fromisoformat(tx.now).timestamp()
+    except (jwt.InvalidTokenError, UnicodeEncodeError, TypeError, ValueError) as error:
+        raise UnauthenticatedError("Invalid or expired token", _TOKEN_REMEDY) from error
+    if expired:
+        raise UnauthenticatedError("Invalid or expired token", _TOKEN_REMEDY)
+    subject: str = claims["sub"]
+    return subject
+
+
+def sign_token(tx: Transaction, user_id: str, email: str, issued_at: int, expires_at: int) -> str:
+    """A user's JWT, valid between two instants in seconds since 1970."""
+    import jwt  # noqa: PLC0415 - as above
+
+    (secret,) = tx.one("SELECT token_secret FROM store")
+    claims = {"sub": user_id, "email": email, "iat": issued_at, "exp": expires_at}
+    return jwt.encode(claims, secret, algorithm=_TOKEN_ALGORITHM)

@@ -1,0 +1,244 @@
+"""What the operator sets up: teams, users, projects, apps and keys. Whoever can open the file may; nothing is asked."""
+
+import json
+import re
+import secrets
+import sqlite3
+import uuid
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from owlmetry_mcp.backends.store import audit
+from owlmetry_mcp.backends.store.access import KEY_PREFIXES, secret_sha256, sign_token
+from owlmetry_mcp.backends.store.transactions import Transaction, json_text
+from owlmetry_mcp.issues import times
+from owlmetry_mcp.issues.errors import ConflictError, InvalidInputError, NotFoundError
+from owlmetry_mcp.issues.models import KeyType, Platform, Role
+from owlmetry_mcp.issues.parameters import optional_text, shown, trimmed
+
+READ_PERMISSIONS = ("issues:read", "events:read", "projects:read", "apps:read")
+ALL_PERMISSIONS = ("issues:read", "issues:write", "events:read", "projects:read", "apps:read")
+MAX_NAME_LENGTH = 100
+LOCAL_AGENT_NAME = "Local agent"
+MAX_DAYS = 36_500
+
+
+class Added(NamedTuple):
+    key: int
+    id: str
+    name: str
+
+
+def checked_name(value: str, what: str = "name") -> str:
+    """
+    Raises:
+        InvalidInputError: the name is empty, over 100 characters, or has control characters in it.
+    """
+    name = trimmed(optional_text(what, value) or "")
+    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise InvalidInputError(
+            f"{what} must be 1 to {MAX_NAME_LENGTH} printable characters on one line, not {shown(value)}"
+        )
+    return name
+
+
+def add_team(tx: Transaction, name: str) -> Added:
+    return _add(tx, "team", {"name": checked_name(name), "slug": _slug(name)})
+
+
+def add_project(tx: Transaction, team: int, name: str, slug: str | None = None) -> Added:
+    """
+    Raises:
+        ConflictError: the team has a project with that slug.
+    """
+    return _add(tx, "project", {"team": team, "name": checked_name(name), "slug": _slug(slug or name)})
+
+
+def add_app(tx: Transaction, project: int, name: str, platform: Platform, bundle_id: str | None = None) -> Added:
+    return _add(
+        tx, "app", {"project": project, "name": checked_name(name), "platform": platform, "bundle_id": bundle_id}
+    )
+
+
+def add_user(tx: Transaction, team: int, email: str, name: str, role: Role) -> Added:
+    """Make a user a member of a team; a user there is already, by the same address, joins it.
+
+    Raises:
+        ConflictError: the user is in the team already.
+    """
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email) or not email.isprintable():
+        raise InvalidInputError(f"EMAIL must be an address such as jane@example.com, not {shown(email)}")
+    row = tx.one("SELECT key, id, name FROM users WHERE email = ?", (email,))
+    user = Added(*row) if row else _add(tx, "user", {"email": email, "name": checked_name(name)})
+    try:
+        tx.run("INSERT INTO memberships (user, team, role) VALUES (?, ?, ?)", (user.key, team, role))
+    except sqlite3.IntegrityError as error:
+        raise ConflictError(f"{email} is in the team already") from error
+    audit.record(tx, None, "member.add", user.id, role=role)
+    return user
+
+
+def find_team(tx: Transaction, wanted: str | None = None) -> Added:
+    """The team with this id, slug or name; the first there is where none is named.
+
+    Raises:
+        NotFoundError: there is none, or several by that name.
+    """
+    return _find(tx, "teams", wanted)
+
+
+def find_project(tx: Transaction, team: int, wanted: str | None = None) -> Added:
+    """The team's project with this id, slug or name; the first there is where none is named.
+
+    Raises:
+        NotFoundError: there is none, or several by that name.
+    """
+    return _find(tx, "projects", wanted, f" AND team = {team:d}")
+
+
+class Key(NamedTuple):
+    """An API key as the operator sees it: everything but its secret, which the store does not know."""
+
+    id: str
+    name: str
+    key_type: KeyType
+    team: str
+    permissions: list[str]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    expired: bool
+    local: bool
+    """Made by the store for a client without a key; it has no secret."""
+
+
+def create_agent_key(
+    tx: Transaction, team: int, name: str, *, read_only: bool = False, days: int | None = None
+) -> tuple[Added, str]:
+    """A new key and its secret, which is kept nowhere."""
+    secret = KEY_PREFIXES[0] + secrets.token_hex(16)
+    expires_at = None if days is None else times.to_text(_in_days(tx, days))
+    permissions = READ_PERMISSIONS if read_only else ALL_PERMISSIONS
+    row = {
+        "team": team,
+        "key_type": "agent",
+        "name": checked_name(name, "NAME"),
+        "secret_sha256": secret_sha256(secret),
+        "permissions": json_text(permissions),
+        "expires_at": expires_at,
+    }
+    return _add(tx, "api_key", row), secret
+
+
+def local_agent_key(tx: Transaction, wanted_name: str | None) -> str:
+    """The id of the local agent key of that name in the store's first team, made if there is none.
+
+    The name is a client's own word: what of it cannot be a name is left out.
+    """
+    name = "".join(filter(str.isprintable, wanted_name or "")).strip()[:MAX_NAME_LENGTH] or LOCAL_AGENT_NAME
+    team = find_team(tx).key
+    row = tx.one("SELECT id FROM api_keys WHERE team = ? AND name = ? AND secret_sha256 IS NULL", (team, name))
+    if row:
+        found: str = row[0]
+        return found
+    permissions = json_text(ALL_PERMISSIONS)
+    return _add(tx, "api_key", {"team": team, "key_type": "agent", "name": name, "permissions": permissions}).id
+
+
+def list_keys(tx: Transaction) -> list[Key]:
+    rows = tx.all(
+        """
+        SELECT k.id, k.name, k.key_type, t.name, k.permissions, k.created_at, k.expires_at, k.revoked_at,
+            coalesce(k.expires_at <= ?, 0), k.secret_sha256 IS NULL
+        FROM api_keys k JOIN teams t ON t.key = k.team ORDER BY k.key
+        """,
+        (tx.now,),
+    )
+    return [Key._make((*row[:4], json.loads(row[4]), *row[5:])) for row in rows]
+
+
+class ProjectWithApps(NamedTuple):
+    id: str
+    name: str
+    slug: str
+    team: str
+    apps: list[tuple[str, str, str]]
+    """(id, name, platform)."""
+
+
+def list_projects(tx: Transaction) -> list[ProjectWithApps]:
+    apps = "SELECT id, name, platform FROM apps WHERE project = ? ORDER BY key"
+    projects = (
+        "SELECT p.id, p.name, p.slug, t.name, p.key FROM projects p JOIN teams t ON t.key = p.team ORDER BY p.key"
+    )
+    return [
+        ProjectWithApps(id_, name, slug, team, tx.all(apps, (key,))) for id_, name, slug, team, key in tx.all(projects)
+    ]
+
+
+def revoke_key(tx: Transaction, wanted: str) -> Added:
+    """Revoke the key with this id or name, for good.
+
+    Raises:
+        NotFoundError: there is none that is not revoked, or several by that name.
+    """
+    key = _find(tx, "api_keys", wanted, " AND revoked_at IS NULL")
+    tx.run("UPDATE api_keys SET revoked_at = ? WHERE key = ?", (tx.now, key.key))
+    audit.record(tx, None, "api_key.revoke", key.id, name=key.name)
+    return key
+
+
+def token(tx: Transaction, email: str, days: int) -> str:
+    """A user's JWT, valid for so many days.
+
+    Raises:
+        NotFoundError: the store has no such user.
+    """
+    row = tx.one("SELECT id, email FROM users WHERE email = ?", (email,))
+    if row is None:
+        raise NotFoundError(f"No user {shown(email)}", "`owlmetry-mcp users add` adds one.")
+    user_id, known_email = row
+    issued_at = int(datetime.fromisoformat(tx.now).timestamp())
+    expires_at = int(_in_days(tx, days).timestamp())
+    audit.record(tx, None, "token.create", user_id)
+    return sign_token(tx, user_id, known_email, issued_at, expires_at)
+
+
+def _in_days(tx: Transaction, days: int) -> datetime:
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidInputError(f"DAYS must be a whole number from 1 to {MAX_DAYS}, not {days}")
+    return datetime.fromisoformat(tx.now) + timedelta(days=days)
+
+
+def _add(tx: Transaction, kind: str, row: dict[str, object]) -> Added:
+    new_id = str(uuid.uuid4())
+    try:
+        key = tx.insert(f"{kind}s", {"id": new_id, **row, "created_at": tx.now})
+    except sqlite3.IntegrityError as error:
+        raise ConflictError(f"There is a {kind} {row.get('slug', row['name'])} already") from error
+    name = str(row["name"])
+    audit.record(tx, None, f"{kind}.add", new_id, name=name)
+    return Added(key, new_id, name)
+
+
+def _find(tx: Transaction, table: str, wanted: str | None, condition: str = "") -> Added:
+    """By id, else by slug where the table has one, else by name."""
+    what = table.removesuffix("s").replace("_", " ").replace("api key", "key")
+    slug = "slug" if table in ("teams", "projects") else "NULL"
+    rows = tx.all(
+        f"""
+        SELECT key, id, name FROM {table}
+        WHERE (:wanted IS NULL OR id = lower(:wanted) OR {slug} = :wanted OR name = :wanted){condition} ORDER BY key
+        """,  # noqa: S608 - names from this module
+        {"wanted": wanted},
+    )
+    if not rows:
+        raise NotFoundError(f"The store has no {what}{'' if wanted is None else ' ' + shown(wanted)}")
+    if wanted is not None and len(rows) > 1:
+        raise NotFoundError(f"Several {what}s are named {shown(wanted)}", f"Use an id: {', '.join(r[1] for r in rows)}")
+    return Added(*rows[0])
+
+
+def _slug(name: str) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return slug or str(uuid.uuid4())

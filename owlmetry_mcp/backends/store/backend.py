@@ -1,0 +1,170 @@
+"""The Backend protocol over an embedded store."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from owlmetry_mcp.backends.store import access, administration, comments, issues, listing
+from owlmetry_mcp.backends.store.access import Caller, Credential
+from owlmetry_mcp.backends.store.cursors import issue_cursor
+from owlmetry_mcp.backends.store.cursors import occurrence_cursor as parse_occurrence_cursor
+from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.backends.store.transactions import Transaction, listed
+from owlmetry_mcp.issues import filters, parameters
+from owlmetry_mcp.issues.errors import InvalidInputError
+from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.lifecycle import status_change
+from owlmetry_mcp.issues.models import Comment, Identity, Issue, IssueDetail, IssuePage, Project
+
+Result = TypeVar("Result")
+
+READ, WRITE = "issues:read", "issues:write"
+
+
+def acting_as(store: Store, credential: str) -> "StoreBackend":
+    """The store as the bearer of an agent key or a user's JWT. Whether it is valid, each operation finds."""
+    return StoreBackend(store, access.credential(credential))
+
+
+async def acting_as_local_agent(store: Store, name: str | None) -> "StoreBackend":
+    """The store as its local agent key of that name, made if there is none. Unusable names give way to a common one."""
+    key_id = await store.writing(lambda tx: administration.local_agent_key(tx, name))
+    return StoreBackend(store, Credential(local_key_id=key_id))
+
+
+class _Place(NamedTuple):
+    """The keys of an issue and of what it is in."""
+
+    team: int
+    project: int
+    issue: int
+
+
+class StoreBackend:
+    """See `backends.base.Backend` for what each operation promises.
+
+    Each is one transaction, in which first the caller is checked, then the parameters, then what they name.
+    """
+
+    def __init__(self, store: Store, credential: Credential) -> None:
+        self._store = store
+        self._credential = credential
+
+    async def whoami(self) -> Identity:
+        return await self._store.reading(lambda tx: access.identify(tx, self._credential))
+
+    async def list_projects(self) -> list[Project]:
+        def work(tx: Transaction, caller: Caller) -> list[Project]:
+            rows = tx.all(
+                f"""
+                SELECT p.id, t.id, p.name, p.slug, p.created_at FROM projects p JOIN teams t ON t.key = p.team
+                WHERE p.team IN ({listed(caller.roles)}) ORDER BY p.name, p.id
+                """  # noqa: S608 - keys of ours
+            )
+            return [Project.model_validate(dict(zip(Project.model_fields, row, strict=True))) for row in rows]
+
+        return await self._as_caller("projects:read", work)
+
+    async def list_issues(
+        self, project_id: str, wanted: IssueFilter, *, cursor: str | None = None, limit: int | None = None
+    ) -> IssuePage:
+        def work(tx: Transaction, caller: Caller) -> IssuePage:
+            project, _ = access.project_team(tx, caller, parameters.uuid("project_id", project_id))
+            apps = [key for (key,) in tx.all("SELECT key FROM apps WHERE project = ?", (project,))]
+            begin, count = issue_cursor(cursor), parameters.limit("limit", limit)
+            return listing.page(tx, apps, filters.checked(wanted, "all"), begin, count, named=False)
+
+        return await self._as_caller(READ, work)
+
+    async def list_team_issues(
+        self,
+        wanted: IssueFilter,
+        *,
+        team_id: str | None = None,
+        project_id: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> IssuePage:
+        def work(tx: Transaction, caller: Caller) -> IssuePage:
+            rows = tx.all(
+                f"""
+                SELECT a.key FROM apps a JOIN projects p ON p.key = a.project JOIN teams t ON t.key = p.team
+                WHERE t.key IN ({listed(caller.roles)})
+                    AND (:team_id IS NULL OR t.id = :team_id) AND (:project_id IS NULL OR p.id = :project_id)
+                """,  # noqa: S608 - keys of ours
+                {
+                    "team_id": parameters.optional_uuid("team_id", team_id),
+                    "project_id": parameters.optional_uuid("project_id", project_id),
+                },
+            )
+            begin, count = issue_cursor(cursor), parameters.limit("limit", limit)
+            selection = filters.checked(wanted, "production")
+            return listing.page(tx, [key for (key,) in rows], selection, begin, count, named=True)
+
+        return await self._as_caller(READ, work)
+
+    async def get_issue(
+        self,
+        project_id: str,
+        issue_id: str,
+        *,
+        occurrence_cursor: str | None = None,
+        occurrence_limit: int | None = None,
+    ) -> IssueDetail:
+        def work(tx: Transaction, _: Caller, at: _Place) -> IssueDetail:
+            count = parameters.limit("occurrence_limit", occurrence_limit)
+            return issues.detail(tx, at.issue, parse_occurrence_cursor(occurrence_cursor), count)
+
+        return await self._at_issue(READ, project_id, issue_id, work)
+
+    async def update_status(
+        self, project_id: str, issue_id: str, status: str, *, resolved_at_version: str | None = None
+    ) -> Issue:
+        def work(tx: Transaction, caller: Caller, at: _Place) -> Issue:
+            return issues.move(tx, caller, at.issue, status_change(status, resolved_at_version))
+
+        return await self._at_issue(WRITE, project_id, issue_id, work)
+
+    async def merge(self, project_id: str, target_issue_id: str, source_issue_id: str) -> Issue:
+        def work(tx: Transaction, caller: Caller, at: _Place) -> Issue:
+            if source_issue_id is None:
+                raise InvalidInputError("source_issue_id is required", "It names the issue to merge from.")
+            source_id = parameters.uuid("source_issue_id", source_issue_id)
+            return issues.merge(tx, caller, at.project, at.issue, source_id)
+
+        return await self._at_issue(WRITE, project_id, target_issue_id, work)
+
+    async def list_comments(self, project_id: str, issue_id: str) -> list[Comment]:
+        return await self._at_issue(READ, project_id, issue_id, lambda tx, _, at: comments.of_issue(tx, at.issue))
+
+    async def add_comment(self, project_id: str, issue_id: str, body: str) -> Comment:
+        def work(tx: Transaction, caller: Caller, at: _Place) -> Comment:
+            return comments.add(tx, caller, at.issue, parameters.comment_body(body))
+
+        return await self._at_issue(WRITE, project_id, issue_id, work)
+
+    async def edit_comment(self, project_id: str, issue_id: str, comment_id: str, body: str) -> Comment:
+        def work(tx: Transaction, caller: Caller, at: _Place) -> Comment:
+            text = parameters.comment_body(body)
+            return comments.edit(tx, caller, at.issue, parameters.uuid("comment_id", comment_id), text)
+
+        return await self._at_issue(WRITE, project_id, issue_id, work)
+
+    async def delete_comment(self, project_id: str, issue_id: str, comment_id: str) -> None:
+        def work(tx: Transaction, caller: Caller, at: _Place) -> None:
+            comments.delete(tx, caller, at.team, at.issue, parameters.uuid("comment_id", comment_id))
+
+        return await self._at_issue(WRITE, project_id, issue_id, work)
+
+    async def _as_caller(self, permission: str, work: Callable[[Transaction, Caller], Result]) -> Result:
+        run = self._store.writing if permission == WRITE else self._store.reading
+        return await run(lambda tx: work(tx, access.authenticate(tx, self._credential, permission)))
+
+    async def _at_issue(
+        self, permission: str, project_id: str, issue_id: str, work: Callable[[Transaction, Caller, _Place], Result]
+    ) -> Result:
+        def located(tx: Transaction, caller: Caller) -> Result:
+            project, team = access.project_team(tx, caller, parameters.uuid("project_id", project_id))
+            issue = issues.find(tx, project, parameters.uuid("issue_id", issue_id))
+            return work(tx, caller, _Place(team, project, issue))
+
+        return await self._as_caller(permission, located)

@@ -1,0 +1,86 @@
+"""Comments: written under the caller's identity, edited by their author, deleted softly."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from owlmetry_mcp.backends.store import audit
+from owlmetry_mcp.backends.store.access import Caller
+from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.issues.errors import NotFoundError, PermissionDeniedError
+from owlmetry_mcp.issues.models import Comment
+
+_COLUMNS = ("id", "author_type", "author_id", "author_name", "body", "created_at", "updated_at")
+_ROWS = f"SELECT i.id, c.{', c.'.join(_COLUMNS)} FROM comments c JOIN issues i ON i.key = c.issue"  # noqa: S608
+
+
+def of_issue(tx: Transaction, issue: int) -> list[Comment]:
+    rows = tx.all(f"{_ROWS} WHERE c.issue = ? AND c.deleted_at IS NULL ORDER BY c.created_at, c.key", (issue,))
+    return [_comment(row) for row in rows]
+
+
+def add(tx: Transaction, caller: Caller, issue: int, body: str) -> Comment:
+    comment_id = str(uuid.uuid4())
+    tx.insert(
+        "comments",
+        {
+            "id": comment_id,
+            "issue": issue,
+            "author_type": caller.type,
+            "author_id": caller.id,
+            "author_name": caller.name,
+            "body": body,
+            "created_at": tx.now,
+            "updated_at": tx.now,
+        },
+    )
+    added = _find(tx, issue, comment_id)
+    audit.record(tx, caller, "comment.add", comment_id, issue_id=added.issue_id)
+    return added
+
+
+def edit(tx: Transaction, caller: Caller, issue: int, comment_id: str, body: str) -> Comment:
+    """
+    Raises:
+        NotFoundError: the issue has no such comment.
+        PermissionDeniedError: another wrote it.
+    """
+    before = _find(tx, issue, comment_id)
+    if not _wrote(caller, before):
+        raise PermissionDeniedError(
+            "Only the original author can edit this comment", f"{before.author_name} wrote it; add a comment instead."
+        )
+    tx.run("UPDATE comments SET body = ?, updated_at = ? WHERE id = ?", (body, tx.now, comment_id))
+    audit.record(tx, caller, "comment.edit", comment_id, issue_id=before.issue_id, before=before.body)
+    return _find(tx, issue, comment_id)
+
+
+def delete(tx: Transaction, caller: Caller, team: int, issue: int, comment_id: str) -> None:
+    """
+    Raises:
+        NotFoundError: the issue has no such comment.
+        PermissionDeniedError: another wrote it, and the caller is no admin or owner of the team.
+    """
+    before = _find(tx, issue, comment_id)
+    if not (_wrote(caller, before) or caller.may_delete_others_comments(team)):
+        raise PermissionDeniedError(
+            "Only the original author or a team admin can delete this comment", f"{before.author_name} wrote it."
+        )
+    tx.run("UPDATE comments SET deleted_at = ? WHERE id = ?", (tx.now, comment_id))
+    audit.record(tx, caller, "comment.delete", comment_id, issue_id=before.issue_id)
+
+
+def _find(tx: Transaction, issue: int, comment_id: str) -> Comment:
+    row = tx.one(f"{_ROWS} WHERE c.id = ? AND c.issue = ? AND c.deleted_at IS NULL", (comment_id, issue))
+    if row is None:
+        raise NotFoundError("Comment not found", "list_comments shows the comments that the issue has.")
+    return _comment(row)
+
+
+def _comment(row: Sequence[Any]) -> Comment:
+    issue_id, *columns = row
+    return Comment.model_validate({"issue_id": issue_id, **dict(zip(_COLUMNS, columns, strict=True))})
+
+
+def _wrote(caller: Caller, comment: Comment) -> bool:
+    return (comment.author_type, comment.author_id) == (caller.type, caller.id)

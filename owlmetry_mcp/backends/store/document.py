@@ -1,0 +1,202 @@
+"""A whole store as one JSON document: its sections are lists of rows in the API's own field names, and what the API
+never shows besides: users' memberships, keys' digests, deletions, the audit trail.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from owlmetry_mcp.backends.store.access import secret_sha256
+from owlmetry_mcp.issues import parameters, times
+from owlmetry_mcp.issues.errors import InvalidInputError
+from owlmetry_mcp.issues.lifecycle import Status
+from owlmetry_mcp.issues.models import AuthorType, KeyType, Platform, Role
+
+
+def _id(value: str) -> str:
+    try:
+        return parameters.uuid("an id", value)
+    except InvalidInputError as error:
+        raise ValueError(error.message) from error
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("text must hold no NUL")
+    return value
+
+
+Id = Annotated[str, AfterValidator(_id)]
+Text = Annotated[str, AfterValidator(_text)]
+Instant = Annotated[str, AfterValidator(times.canonical)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Row(BaseModel):
+    """Strict, so that a number is not taken for text; fields it does not know are passed over."""
+
+    model_config = ConfigDict(strict=True, defer_build=True)
+
+
+class TeamRow(Row):
+    id: Id
+    name: Text
+    slug: Text
+    created_at: Instant | None = None
+
+
+class MembershipRow(Row):
+    team_id: Id
+    role: Role
+
+
+class UserRow(Row):
+    id: Id
+    email: Text
+    name: Text
+    memberships: list[MembershipRow] = []
+    created_at: Instant | None = None
+
+
+class ProjectRow(Row):
+    id: Id
+    team_id: Id
+    name: Text
+    slug: Text
+    created_at: Instant | None = None
+
+
+class AppRow(Row):
+    id: Id
+    team_id: Id | None = None
+    project_id: Id
+    name: Text
+    platform: Platform
+    bundle_id: Text | None = None
+    created_at: Instant | None = None
+
+
+class KeyRow(Row):
+    """A key by its secret or the digest of it; a local agent key has neither."""
+
+    id: Id
+    team_id: Id
+    app_id: Id | None = None
+    key_type: KeyType
+    name: Text
+    secret: Text | None = None
+    secret_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    permissions: list[Text]
+    expires_at: Instant | None = None
+    revoked_at: Instant | None = None
+    created_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _secret_fits(self) -> "KeyRow":
+        prefix = f"owl_{self.key_type}_"
+        if self.secret is None:
+            if self.secret_sha256 is None and self.key_type != "agent":
+                raise ValueError(f"a key of type {self.key_type} needs a secret or a secret_sha256")
+        elif not self.secret.startswith(prefix):
+            raise ValueError(f"the secret of a key of type {self.key_type} begins with {prefix}")
+        elif self.secret_sha256 not in (None, secret_sha256(self.secret)):
+            raise ValueError("secret and secret_sha256 are not of the same key; leave one out")
+        return self
+
+
+class IssueRow(Row):
+    id: Id
+    app_id: Id
+    project_id: Id | None = None
+    status: Status
+    title: Text
+    source_module: Text | None = None
+    is_dev: bool
+    occurrence_count: Count
+    unique_user_count: Count
+    resolved_at_version: Text | None = None
+    first_seen_app_version: Text | None = None
+    last_seen_app_version: Text | None = None
+    first_seen_sdk_version: Text | None = None
+    last_seen_sdk_version: Text | None = None
+    first_seen_at: Instant
+    last_seen_at: Instant
+    last_notified_at: Instant | None = None
+    snoozed_at: Instant | None = None
+    created_at: Instant
+    updated_at: Instant
+
+
+class FingerprintRow(Row):
+    fingerprint: Text
+    app_id: Id
+    is_dev: bool
+    issue_id: Id
+
+
+class OccurrenceRow(Row):
+    id: Id
+    issue_id: Id
+    session_id: Id
+    user_id: Text | None = None
+    app_version: Text | None = None
+    sdk_name: Text | None = None
+    sdk_version: Text | None = None
+    environment: Text | None = None
+    event_id: Id | None = None
+    country_code: Text | None = None
+    timestamp: Instant
+    created_at: Instant
+
+
+class CommentRow(Row):
+    id: Id
+    issue_id: Id
+    author_type: AuthorType
+    author_id: Id
+    author_name: Text
+    body: Text
+    created_at: Instant
+    updated_at: Instant
+    deleted_at: Instant | None = None
+
+
+class AttachmentRow(Row):
+    id: Id
+    project_id: Id | None = None
+    app_id: Id
+    issue_id: Id | None = None
+    event_id: Id | None = None
+    original_filename: Text
+    content_type: Text
+    size_bytes: Count
+    uploaded_at: Instant | None = None
+    created_at: Instant
+    deleted_at: Instant | None = None
+
+
+class AuditRow(Row):
+    at: Instant
+    actor_type: Literal["agent", "user", "operator"]
+    actor_id: Text | None = None
+    actor_name: Text | None = None
+    action: Text
+    subject_id: Text
+    detail: dict[str, Any]
+
+
+SECTIONS: Mapping[str, type[Row]] = {
+    "teams": TeamRow,
+    "users": UserRow,
+    "projects": ProjectRow,
+    "apps": AppRow,
+    "api_keys": KeyRow,
+    "issues": IssueRow,
+    "fingerprints": FingerprintRow,
+    "occurrences": OccurrenceRow,
+    "comments": CommentRow,
+    "attachments": AttachmentRow,
+    "audit": AuditRow,
+}
+"""In an order in which no row names one of a later section."""

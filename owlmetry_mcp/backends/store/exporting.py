@@ -1,0 +1,53 @@
+"""The store's rows, as a document."""
+
+from collections.abc import Iterator, Mapping
+
+from owlmetry_mcp.backends.store.document import SECTIONS
+from owlmetry_mcp.backends.store.transactions import Transaction
+
+_FROM: Mapping[str, str] = {
+    "teams": "teams r",
+    "users": "users r",
+    "projects": "projects r JOIN teams t ON t.key = r.team",
+    "apps": "apps r JOIN projects p ON p.key = r.project JOIN teams t ON t.key = p.team",
+    "api_keys": "api_keys r JOIN teams t ON t.key = r.team LEFT JOIN apps a ON a.key = r.app",
+    "issues": "issues r JOIN apps a ON a.key = r.app JOIN projects p ON p.key = a.project",
+    "fingerprints": "fingerprints r JOIN apps a ON a.key = r.app JOIN issues i ON i.key = r.issue",
+    "occurrences": "occurrences r JOIN issues i ON i.key = r.issue",
+    "comments": "comments r JOIN issues i ON i.key = r.issue",
+    "attachments": """attachments r JOIN apps a ON a.key = r.app JOIN projects p ON p.key = a.project
+        LEFT JOIN issues i ON i.key = r.issue""",
+    "audit": "audit r",
+}
+
+_VALUES: Mapping[str, str] = {
+    "team_id": "t.id",
+    "project_id": "p.id",
+    "app_id": "a.id",
+    "issue_id": "i.id",
+    "is_dev": "json(iif(r.is_dev, 'true', 'false'))",
+    "permissions": "json(r.permissions)",
+    "detail": "json(r.detail)",
+    "memberships": """(
+        SELECT json_group_array(json_object('team_id', t.id, 'role', m.role))
+        FROM (SELECT * FROM memberships WHERE user = r.key ORDER BY team) m JOIN teams t ON t.key = m.team
+    )""",
+}
+"""How a field is read that is no column of the row's own."""
+
+
+def export_document(tx: Transaction) -> Iterator[str]:
+    """The document, a line a row, in pieces: no store is too large to be written."""
+    opening = "{"
+    for section, kind in SECTIONS.items():
+        yield f'{opening}\n"{section}": ['
+        fields = [name for name in kind.model_fields if name != "secret"]
+        pairs = ", ".join(f"'{name}', {_VALUES.get(name, f'r.{name}')}" for name in fields)
+        order = "r.app, r.is_dev, r.fingerprint" if section == "fingerprints" else "r.key"
+        separator = "\n"
+        for (row,) in tx.run(f"SELECT json_object({pairs}) FROM {_FROM[section]} ORDER BY {order}"):  # noqa: S608 - names from above
+            yield f"{separator}{row}"
+            separator = ",\n"
+        yield "\n]"
+        opening = ","
+    yield "\n}\n"

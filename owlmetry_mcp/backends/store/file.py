@@ -1,0 +1,124 @@
+"""The store's file: made whole on first use, recognised before it is touched, migrated on opening."""
+
+import contextlib
+import os
+import secrets
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from owlmetry_mcp.backends.store.schema import MIGRATIONS
+from owlmetry_mcp.backends.store.transactions import Clock, Transaction, connect, transaction, translated
+from owlmetry_mcp.issues.errors import StoreError
+
+APPLICATION_ID = 0x4F574C4D  # "OWLM", in the header of every store
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\0"
+
+
+def open_file(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> sqlite3.Connection:
+    """A connection to the store at `path`. Where there is none, a new one is made and `fill` gives it its first rows.
+
+    Raises:
+        StoreError: the file is no store, or of a newer version than this one knows; it is left as it was.
+    """
+    if not path.exists():
+        _create(path, clock, fill)
+    _recognise(path)
+    with translated(path):
+        connection = connect(path)
+        try:
+            _migrate(connection, path, clock)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _create(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> None:
+    """Make a whole store beside `path` and link it into place, so that no one ever meets half of one.
+
+    Of two processes that do this at once, one wins and the other's is dropped.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # 0600
+    except OSError as error:
+        raise StoreError(
+            f"The store {path} cannot be made: {error.strerror}",
+            "Name another file with --store or OWLMETRY_STORE.",
+        ) from error
+    os.close(handle)
+    draft = Path(name)
+    try:
+        with translated(draft), contextlib.closing(connect(draft)) as connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            _migrate(connection, draft, clock)
+            with transaction(connection, draft, clock, writing=True) as tx:
+                tx.insert("store", {"one": 1, "token_secret": secrets.token_hex(32), "created_at": tx.now})
+                fill(tx)
+        _put_in_place(draft, path)
+    finally:
+        for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
+            leftover.unlink(missing_ok=True)
+
+
+def _put_in_place(draft: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links; then the last of two at once wins
+        draft.replace(path)
+
+
+def _recognise(path: Path) -> None:
+    """Read the file's header with nothing that could write: SQLite's own opening may leave files beside it."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError as error:
+        raise StoreError(
+            f"The store {path} cannot be opened: {error.strerror}",
+            "Name another file with --store or OWLMETRY_STORE.",
+        ) from error
+    if header[:16] != _MAGIC or int.from_bytes(header[68:72]) != APPLICATION_ID:
+        raise StoreError(
+            f"{path} is not a store of owlmetry-mcp; it was left as it is",
+            "Name another file with --store or OWLMETRY_STORE.",
+        )
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, clock: Clock) -> None:
+    version = _version(connection)
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"The store {path} is of version {version}, newer than this owlmetry-mcp knows ({len(MIGRATIONS)})",
+            "It was left as it is; upgrade owlmetry-mcp.",
+        )
+    for number in range(version + 1, len(MIGRATIONS) + 1):
+        with transaction(connection, path, clock, writing=True) as tx:
+            if _version(connection) >= number:  # another process was faster
+                continue
+            for statement in _statements(MIGRATIONS[number - 1]):
+                tx.run(statement)
+            tx.run(f"PRAGMA user_version = {number}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _statements(script: str) -> list[str]:
+    """A script's statements one by one, since `executescript` commits whatever transaction it finds."""
+    statements = []
+    collected = ""
+    for line in script.splitlines(keepends=True):
+        collected += line
+        if sqlite3.complete_statement(collected):
+            statements.append(collected)
+            collected = ""
+    return statements

@@ -1,0 +1,38 @@
+"""What a new store begins with, so that nothing has to be set up: a team, a project and an app."""
+
+from owlmetry_mcp.backends.store import administration
+from owlmetry_mcp.backends.store.transactions import Transaction
+
+TEAM, PROJECT, APP = "My team", "My project", "My app"
+
+
+def fill(tx: Transaction) -> None:
+    team = administration.add_team(tx, TEAM)
+    project = administration.add_project(tx, team.key, PROJECT)
+    administration.add_app(tx, project.key, APP, "backend")
+    tx.run("UPDATE store SET first_team = ?", (team.key,))
+
+
+def leave_empty(_: Transaction) -> None:
+    """For a store that an import is going to fill."""
+
+
+def give_way(tx: Transaction) -> None:
+    """Take the first start's rows out again, if nothing has been done with them, so that an import brings its own."""
+    (team,) = tx.one("SELECT first_team FROM store")
+    if team is None or not _untouched(tx):
+        return
+    for table in ("api_keys", "apps", "projects", "teams", "audit"):
+        tx.run(f"DELETE FROM {table}")  # noqa: S608 - names from above
+
+
+def _untouched(tx: Transaction) -> bool:
+    """Whether there is nothing but one team, one project, one app and local keys that have written nothing."""
+    (touched,) = tx.one(
+        """
+        SELECT (SELECT count(*) FROM teams) > 1 OR (SELECT count(*) FROM projects) > 1
+            OR (SELECT count(*) FROM apps) > 1 OR EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM issues)
+            OR EXISTS (SELECT 1 FROM api_keys WHERE secret_sha256 IS NOT NULL OR revoked_at IS NOT NULL)
+        """
+    )
+    return not touched

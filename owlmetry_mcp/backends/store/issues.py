@@ -1,0 +1,161 @@
+"""One issue: read in detail, moved along its lifecycle, merged with another."""
+
+from typing import Any
+
+from owlmetry_mcp.backends.store import audit, comments
+from owlmetry_mcp.backends.store.access import Caller
+from owlmetry_mcp.backends.store.cursors import Cursor
+from owlmetry_mcp.backends.store.listing import ISSUE_ROWS, fingerprints_of, issue
+from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
+from owlmetry_mcp.issues.lifecycle import State, StatusChange, moved
+from owlmetry_mcp.issues.models import Attachment, Issue, IssueDetail, Occurrence
+
+MAX_ATTACHMENTS = 100
+_OCCURRENCE_COLUMNS = (
+    "id", "session_id", "user_id", "app_version", "sdk_name", "sdk_version", "environment", "event_id", "country_code",
+    "timestamp", "created_at",
+)  # fmt: skip
+_ATTACHMENT_COLUMNS = (
+    "id", "event_id", "original_filename", "content_type", "size_bytes", "uploaded_at", "created_at",
+)  # fmt: skip
+
+
+def find(tx: Transaction, project: int, issue_id: str, message: str = "Issue not found") -> int:
+    """The key of a project's issue.
+
+    Raises:
+        NotFoundError: the project has no such issue.
+    """
+    row = tx.one(
+        "SELECT i.key FROM issues i JOIN apps a ON a.key = i.app WHERE i.id = ? AND a.project = ?", (issue_id, project)
+    )
+    if row is None:
+        raise NotFoundError(
+            message, "It may have been merged into another, or be in another project; list_issues shows what is there."
+        )
+    key: int = row[0]
+    return key
+
+
+def load(tx: Transaction, key: int) -> Issue:
+    return issue(tx.one(f"{ISSUE_ROWS} WHERE i.key = ?", (key,)), fingerprints_of(tx, [key])[key])
+
+
+def detail(tx: Transaction, key: int, cursor: Cursor | None, limit: int) -> IssueDetail:
+    found = load(tx, key)
+    behind = "" if cursor is None else " AND (timestamp, id) < (:at, :id)"
+    rows = tx.all(
+        f"""
+        SELECT {", ".join(_OCCURRENCE_COLUMNS)} FROM occurrences WHERE issue = :issue{behind}
+        ORDER BY timestamp DESC, id DESC LIMIT {limit + 1:d}
+        """,  # noqa: S608 - names from above
+        {"issue": key, **(cursor._asdict() if cursor else {})},
+    )
+    occurrences = [
+        Occurrence.model_validate({"issue_id": found.id, **dict(zip(_OCCURRENCE_COLUMNS, row, strict=True))})
+        for row in rows[:limit]
+    ]
+    has_more = len(rows) > limit
+    return IssueDetail.model_validate(
+        {
+            **found.model_dump(exclude_unset=True),
+            "occurrences": occurrences,
+            "occurrence_cursor": Cursor(occurrences[-1].timestamp, occurrences[-1].id).text() if has_more else None,
+            "occurrence_has_more": has_more,
+            "comments": comments.of_issue(tx, key),
+            "attachments": _attachments(tx, key),
+        }
+    )
+
+
+def _attachments(tx: Transaction, key: int) -> list[Attachment]:
+    rows = tx.all(
+        f"""
+        SELECT {", ".join(_ATTACHMENT_COLUMNS)} FROM attachments WHERE issue = ? AND deleted_at IS NULL
+        ORDER BY created_at DESC, id DESC LIMIT {MAX_ATTACHMENTS}
+        """,  # noqa: S608 - names from above
+        (key,),
+    )
+    return [Attachment.model_validate(dict(zip(_ATTACHMENT_COLUMNS, row, strict=True))) for row in rows]
+
+
+def move(tx: Transaction, caller: Caller, key: int, change: StatusChange) -> Issue:
+    """
+    Raises:
+        ForbiddenMoveError: the lifecycle has no such move from where the issue is.
+    """
+    before = State(*tx.one("SELECT status, resolved_at_version, snoozed_at FROM issues WHERE key = ?", (key,)))
+    after = moved(before, change, tx.now)
+    tx.run(
+        "UPDATE issues SET status = ?, resolved_at_version = ?, snoozed_at = ?, updated_at = ? WHERE key = ?",
+        (after.status, after.resolved_at_version, after.snoozed_at, tx.now, key),
+    )
+    changed = load(tx, key)
+    version = {} if after.resolved_at_version is None else {"resolved_at_version": after.resolved_at_version}
+    audit.record(tx, caller, "issue.status", changed.id, before=before.status, after=after.status, **version)
+    return without_app_name(changed)
+
+
+def merge(tx: Transaction, caller: Caller, project: int, target: int, source_id: str) -> Issue:
+    """
+    Raises:
+        InvalidInputError: the two are the same.
+        NotFoundError: the project has no such source.
+    """
+    source = find(tx, project, source_id, "Source issue not found")
+    if source == target:
+        raise InvalidInputError(
+            "Cannot merge an issue into itself", "source_issue_id names the issue that is to be deleted."
+        )
+    merged_away = load(tx, source)
+    move_contents(tx, source, target)
+    _roll_up(tx, target, load(tx, target), merged_away)
+    tx.run("DELETE FROM issues WHERE key = ?", (source,))
+    merged = load(tx, target)
+    audit.record(tx, caller, "issue.merge", merged.id, source=merged_away.model_dump(exclude_none=True))
+    return without_app_name(merged)
+
+
+def move_contents(tx: Transaction, source: int, target: int) -> None:
+    """Everything that belongs to the source, to the target; of a session in both, the target's occurrence stays."""
+    both = {"source": source, "target": target, "now": tx.now}
+    tx.run("UPDATE fingerprints SET issue = :target WHERE issue = :source", both)
+    tx.run("UPDATE OR IGNORE occurrences SET issue = :target WHERE issue = :source", both)
+    tx.run("DELETE FROM occurrences WHERE issue = :source", both)
+    tx.run("UPDATE comments SET issue = :target, updated_at = :now WHERE issue = :source", both)
+    tx.run("UPDATE attachments SET issue = :target WHERE issue = :source", both)
+
+
+def _roll_up(tx: Transaction, target: int, one: Issue, other: Issue) -> None:
+    """Counts from what the target has now; the firsts from whichever was seen first, the lasts from whichever last."""
+    earlier, later = sorted((one, other), key=lambda issue: issue.first_seen_at)
+    older, newer = sorted((one, other), key=lambda issue: issue.last_seen_at)
+    values: dict[str, Any] = {
+        "first_seen_at": earlier.first_seen_at,
+        "first_seen_app_version": earlier.first_seen_app_version or later.first_seen_app_version,
+        "first_seen_sdk_version": earlier.first_seen_sdk_version or later.first_seen_sdk_version,
+        "last_seen_at": newer.last_seen_at,
+        "last_seen_app_version": newer.last_seen_app_version or older.last_seen_app_version,
+        "last_seen_sdk_version": newer.last_seen_sdk_version or older.last_seen_sdk_version,
+        "now": tx.now,
+        "target": target,
+    }
+    tx.run(
+        """
+        UPDATE issues SET
+            first_seen_at = :first_seen_at, last_seen_at = :last_seen_at,
+            first_seen_app_version = :first_seen_app_version, last_seen_app_version = :last_seen_app_version,
+            first_seen_sdk_version = :first_seen_sdk_version, last_seen_sdk_version = :last_seen_sdk_version,
+            (occurrence_count, unique_user_count)
+                = (SELECT count(*), count(DISTINCT user_id) FROM occurrences WHERE issue = :target),
+            updated_at = :now
+        WHERE key = :target
+        """,
+        values,
+    )
+
+
+def without_app_name(changed: Issue) -> Issue:
+    """As the API answers a change: the app's name is for lists and details."""
+    return Issue.model_validate(changed.model_dump(exclude={"app_name", "project_name"}, exclude_unset=True))

@@ -1,0 +1,138 @@
+"""Lists of issues, page by page.
+
+One index serves every list: `(app, is_dev, status, last_seen_at, id)`. A list is the merge of its branches, one for
+each app, mode and status it lets through, each a seek in that index; so a page costs the same wherever it lies, and a
+rare status no more than a common one.
+
+The order's key, `last_seen_at`, changes as issues are seen again or merged. A walk through the pages goes by where
+issues stood when it began: those that have moved since are left out where they are now and met where they were, as
+`issue_moves` remembers. So none is lost and none comes twice.
+"""
+
+from collections.abc import Sequence
+from itertools import islice, product
+from typing import Any
+
+from owlmetry_mcp.backends.store.cursors import Cursor
+from owlmetry_mcp.backends.store.transactions import Transaction, listed
+from owlmetry_mcp.issues.errors import InvalidInputError
+from owlmetry_mcp.issues.filters import Selection
+from owlmetry_mcp.issues.lifecycle import STATUSES
+from owlmetry_mcp.issues.models import Issue, IssuePage
+
+COLUMNS = (
+    "id", "app_id", "project_id", "status", "title", "source_module", "is_dev", "occurrence_count", "unique_user_count",
+    "resolved_at_version", "first_seen_app_version", "last_seen_app_version", "first_seen_sdk_version",
+    "last_seen_sdk_version", "first_seen_at", "last_seen_at", "last_notified_at", "snoozed_at", "created_at",
+    "updated_at", "app_name", "project_name",
+)  # fmt: skip
+_SELECTED = ", ".join(
+    {"app_id": "a.id", "project_id": "p.id", "app_name": "a.name", "project_name": "p.name"}.get(column, f"i.{column}")
+    for column in COLUMNS
+)
+ISSUE_ROWS = f"""
+    SELECT i.key, {_SELECTED}
+    FROM issues i JOIN apps a ON a.key = i.app JOIN projects p ON p.key = a.project
+"""  # noqa: S608 - column names from above
+_MAX_BRANCHES = 480  # SQLite merges at most 500 in one statement
+
+Place = tuple[str, str, int]
+"""Where an issue stands in the order, and its key: (last_seen_at, id, key)."""
+
+
+def page(  # noqa: PLR0913 - a list has as many sides
+    tx: Transaction, apps: Sequence[int], selection: Selection, cursor: Cursor | None, limit: int, *, named: bool
+) -> IssuePage:
+    """A page of the issues of `apps`; with their projects' names if `named`.
+
+    Raises:
+        InvalidInputError: the cursor is of a list begun too long ago.
+    """
+    if selection.app_id is not None:
+        row = tx.one("SELECT key FROM apps WHERE id = ?", (selection.app_id,))
+        apps = [app for app in apps if row and app == row[0]]
+    begun = _latest_move(tx) if cursor is None else _begun(tx, cursor)
+    places = _unmoved(tx, apps, selection, cursor, limit + 1)
+    if cursor is not None:
+        places += _moved(tx, apps, selection, cursor, limit + 1)
+    places.sort(reverse=True)
+    shown = places[:limit]
+    has_more = len(places) > limit
+    issues = _issues(tx, [key for _, _, key in shown], named=named)
+    last = Cursor(*shown[-1][:2], begun).text() if has_more else None
+    return IssuePage.model_construct(issues=issues, cursor=last, has_more=has_more)
+
+
+def _latest_move(tx: Transaction) -> int:
+    row = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'issue_moves'")
+    return row[0] if row else 0
+
+
+def _begun(tx: Transaction, cursor: Cursor) -> int:
+    begun = cursor.begun or 0
+    (oldest,) = tx.one("SELECT min(move) FROM issue_moves")
+    if begun < (_latest_move(tx) if oldest is None else oldest - 1):
+        raise InvalidInputError(
+            "cursor is of a list that was begun too long ago: too much has changed since", "Begin again without it."
+        )
+    return begun
+
+
+def _unmoved(
+    tx: Transaction, apps: Sequence[int], selection: Selection, cursor: Cursor | None, count: int
+) -> list[Place]:
+    """The first `count` issues behind the cursor that stand where they stood when the walk began."""
+    modes = (0, 1) if selection.is_dev is None else (int(selection.is_dev),)
+    statuses = STATUSES if selection.status is None else (selection.status,)
+    behind = "" if cursor is None else " AND (last_seen_at, id) < (:at, :id) AND moved <= :begun"
+    parameters = cursor._asdict() if cursor else {}
+    places: list[Place] = []
+    branches = product(apps, modes, statuses)
+    while chunk := list(islice(branches, _MAX_BRANCHES)):
+        # Keys of ours and statuses of the lifecycle, so nothing from outside stands in the text.
+        merged = " UNION ALL ".join(
+            f"SELECT last_seen_at, id, key FROM issues"  # noqa: S608
+            f" WHERE app = {app:d} AND is_dev = {mode:d} AND status = '{status}'{behind}"
+            for app, mode, status in chunk
+        )
+        places += tx.all(f"{merged} ORDER BY last_seen_at DESC, id DESC LIMIT {count:d}", parameters)
+    return places
+
+
+def _moved(tx: Transaction, apps: Sequence[int], selection: Selection, cursor: Cursor, count: int) -> list[Place]:
+    """The first `count` issues behind the cursor that have moved since the walk began, at their places of then."""
+    return tx.all(
+        f"""
+        SELECT m.last_seen_at, i.id, i.key
+        FROM issue_moves m JOIN issues i ON i.key = m.issue
+        WHERE m.move > :begun AND m.since <= :begun AND (m.last_seen_at, i.id) < (:at, :id)
+            AND i.app IN ({listed(apps)})
+            AND (:status IS NULL OR i.status = :status) AND (:is_dev IS NULL OR i.is_dev = :is_dev)
+        ORDER BY m.last_seen_at DESC, i.id DESC LIMIT {count:d}
+        """,  # noqa: S608 - keys of ours
+        {**cursor._asdict(), "status": selection.status, "is_dev": selection.is_dev},
+    )
+
+
+def _issues(tx: Transaction, keys: Sequence[int], *, named: bool) -> list[Issue]:
+    """The issues with these keys, in this order."""
+    rows = {row[0]: row for row in tx.all(f"{ISSUE_ROWS} WHERE i.key IN ({listed(keys)})")}
+    fingerprints = fingerprints_of(tx, keys)
+    return [issue(rows[key], fingerprints[key], named=named) for key in keys]
+
+
+def fingerprints_of(tx: Transaction, keys: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {key: [] for key in keys}
+    for key, fingerprint in tx.all(
+        f"SELECT issue, fingerprint FROM fingerprints WHERE issue IN ({listed(keys)})"  # noqa: S608 - keys of ours
+    ):
+        found[key].append(fingerprint)
+    return found
+
+
+def issue(row: Sequence[Any], fingerprints: list[str], *, named: bool = False) -> Issue:
+    """An issue from a row of `ISSUE_ROWS`; with its project's name if `named`."""
+    fields = dict(zip(COLUMNS, row[1:], strict=True))
+    if not named:
+        del fields["project_name"]
+    return Issue.model_validate({**fields, "is_dev": bool(fields["is_dev"]), "fingerprints": fingerprints})

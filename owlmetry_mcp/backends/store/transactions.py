@@ -1,0 +1,115 @@
+"""Transactions on the store's file: one instant each, all or nothing, SQLite's errors told in the house's."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from owlmetry_mcp.issues import times
+from owlmetry_mcp.issues.errors import StoreBusyError, StoreError
+
+BUSY_TIMEOUT_SECONDS = 20.0
+"""How long a transaction waits for another process to let go of the file."""
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+Clock = Callable[[], datetime]
+
+
+class Transaction(NamedTuple):
+    connection: sqlite3.Connection
+    now: str
+    """The instant that everything in it happens at."""
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Any]:
+        return self.connection.execute(sql, parameters).fetchall()
+
+    def one(self, sql: str, parameters: Parameters = ()) -> Any:  # noqa: ANN401 - a row is a tuple of what was selected
+        return self.connection.execute(sql, parameters).fetchone()
+
+    def run(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        return self.connection.execute(sql, parameters)
+
+    def insert(self, table: str, row: Mapping[str, Any]) -> int:
+        """Insert a row of named columns (names from this code, never from outside) and return its key."""
+        columns = ", ".join(row)
+        places = ", ".join(f":{column}" for column in row)
+        cursor = self.connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row)  # noqa: S608
+        return cursor.lastrowid or 0
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to an existing file, for one thread at a time.
+
+    `synchronous=FULL` makes a commit durable before it is acknowledged, in WAL mode too.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path, clock: Clock, *, writing: bool) -> Iterator[Transaction]:
+    """The clock is read once the transaction has begun, so that writes have the order of their instants.
+
+    Raises:
+        StoreBusyError: another process held the file for over `BUSY_TIMEOUT_SECONDS`.
+        StoreError: the file cannot be read or written.
+    """
+    with translated(path):
+        # A deferred transaction that turns to writing fails at once when another has written since; IMMEDIATE waits.
+        connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN DEFERRED")
+        try:
+            yield Transaction(connection, times.to_text(clock()))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+_REMEDIES = {
+    sqlite3.SQLITE_BUSY: (
+        "is locked by another program",
+        f"It waited {BUSY_TIMEOUT_SECONDS:.0f} s and changed nothing; try again.",
+    ),
+    sqlite3.SQLITE_LOCKED: ("is locked by another program", "Nothing was changed; try again."),
+    sqlite3.SQLITE_FULL: ("has no room to grow: the disk is full", "Nothing was changed; make room, then try again."),
+    sqlite3.SQLITE_READONLY: ("cannot be written to", "Nothing was changed; check the file's permissions."),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Check that the file and its directory exist and are yours."),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written: the disk reports an error", "Nothing was changed."),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", "Restore it from a copy."),
+    sqlite3.SQLITE_NOTADB: ("is not a store", "Name another file with --store or OWLMETRY_STORE."),
+}
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:  # the module's own complaint of a wrong call: our mistake, and no matter of the file
+            raise
+        primary = code & 0xFF
+        happened, remedy = _REMEDIES.get(primary, (f"failed ({error.sqlite_errorname})", "Nothing was changed."))
+        kind = StoreBusyError if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else StoreError
+        raise kind(f"The store {path} {happened}", remedy) from error
+
+
+def json_text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def listed(keys: Iterable[int]) -> str:
+    """Keys of ours as the inside of an SQL `IN (…)`."""
+    return ", ".join(f"{key:d}" for key in keys) or "NULL"

@@ -1,0 +1,105 @@
+"""`owlmetry-mcp demo`: one triage from first look to resolved, by a real MCP client over the real stdio server."""
+
+import json
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client, StdioServerParameters
+from mcp_types import Implementation, TextContent
+from rich.console import Console
+from rich.highlighter import ReprHighlighter
+from rich.padding import Padding
+from rich.text import Text
+
+from owlmetry_mcp import __version__
+from owlmetry_mcp.backends.store.importing import import_document
+from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.cli import demo_data
+from owlmetry_mcp.issues import times
+from owlmetry_mcp.issues.errors import OwlmetryError
+from owlmetry_mcp.settings import Settings
+
+AGENT_NAME = "demo-agent"
+
+
+def demo(_: Namespace, __: Settings) -> None:
+    with tempfile.TemporaryDirectory(prefix="owlmetry-demo-") as directory:
+        path = Path(directory) / "store.db"
+        document = json.dumps(demo_data.document(times.now()))
+        with Store(path) as store:
+            store.write(lambda tx: import_document(tx, document))
+        anyio.run(_triage, path, Console(highlight=False))
+
+
+class _Agent:
+    """Calls tools and shows each call and its answer, as the agent meets them."""
+
+    def __init__(self, client: Client, console: Console) -> None:
+        self._client = client
+        self._console = console
+        self.calls = 0
+        self.read_bytes = 0
+
+    def think(self, thought: str) -> None:
+        self._console.print()
+        self._console.print(Text(f"● {thought}", "bold"))
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - a tool's arguments are JSON
+        shown = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
+        self._console.print(Padding(Text.assemble((tool, "bold cyan"), (f"({shown})", "cyan")), (0, 0, 0, 2)))
+        result = await self._client.call_tool(tool, arguments)
+        words = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+        answer = Text(words, "red") if result.is_error else ReprHighlighter()(words)
+        self._console.print(Padding(answer, (0, 0, 0, 4)))
+        if result.is_error:
+            raise OwlmetryError(f"The demo's call of {tool} failed")
+        self.calls += 1
+        self.read_bytes += len(words.encode())
+        return result.structured_content or {}
+
+
+async def _triage(store: Path, console: Console) -> None:
+    server = StdioServerParameters(command=sys.executable, args=["-m", "owlmetry_mcp", "serve", "--store", str(store)])
+    console.print(
+        Text.assemble("An agent triages a small bookshop's errors, over ", ("owlmetry-mcp serve", "cyan"), ".")
+    )
+    started = time.monotonic()
+    async with Client(server, client_info=Implementation(name=AGENT_NAME, version=__version__)) as client:
+        agent = _Agent(client, console)
+        await _one_triage(agent)
+    seconds = time.monotonic() - started
+    console.print()
+    console.print(f"Done: {agent.calls} calls, {agent.read_bytes:,} bytes read as text, {seconds:.1f} s.")
+    console.print("Next: add owlmetry-mcp to your own agent; the README has the entry for each client.")
+
+
+async def _one_triage(agent: _Agent) -> None:
+    agent.think("What is there? Production issues of all projects, most recently seen first.")
+    issues = (await agent.call("list_issues"))["issues"]
+    payment, duplicate = issues[0]["id"], issues[1]["id"]
+    if issues[0]["occurrence_count"] < issues[1]["occurrence_count"]:
+        payment, duplicate = duplicate, payment
+
+    agent.think("The most frequent one, in full.")
+    await agent.call("get_issue", issue_id=payment, occurrence_limit=3)
+
+    agent.think("Claim it, so that no other agent works on it too.")
+    await agent.call("update_status", issue_id=payment, status="in_progress")
+
+    agent.think("Say what was found, under its own identity.")
+    finding = "Both gateway errors come from the same sessions: the client gives up after 5 s, the gateway after 30."
+    await agent.call("comment", issue_id=payment, body=finding)
+
+    agent.think("The other one is the same failure seen from another module: merge it.")
+    await agent.call("merge", target_issue_id=payment, source_issue_id=duplicate)
+
+    agent.think("The fix is in 4.2.1. Should it be seen in a newer version, it will come back as regressed.")
+    await agent.call("update_status", issue_id=payment, status="resolved", resolved_at_version="4.2.1")
+
+    agent.think("What is left to do?")
+    await agent.call("list_issues", status="regressed")

@@ -1,0 +1,130 @@
+"""The commands and their flags. What a command does is imported when it runs, so that `serve` starts fast."""
+
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter, _SubParsersAction
+from collections.abc import Callable
+from importlib import import_module
+from typing import get_args
+
+from owlmetry_mcp import __version__
+from owlmetry_mcp.issues.models import Platform, Role
+from owlmetry_mcp.settings import Settings
+
+Commands = _SubParsersAction  # argparse has no public name for what add_subparsers() returns
+Run = Callable[[Namespace, Settings], None]
+
+_DESCRIPTION = """\
+Issue triage for coding agents: an MCP server over Owlmetry's issues.
+
+Without a command it is the server itself, for an MCP client to start and to talk to over standard input and output.
+Every other command looks after the store that it serves.
+"""
+
+
+def parser() -> ArgumentParser:
+    store, server, team = _store_flag(), _server_flags(), _team_flag()
+    whole = ArgumentParser(
+        "owlmetry-mcp",
+        description=_DESCRIPTION,
+        formatter_class=RawDescriptionHelpFormatter,
+        parents=[store, server],
+        allow_abbrev=False,
+    )
+    whole.add_argument("--version", action="version", version=f"owlmetry-mcp {__version__}")
+    whole.set_defaults(run=_lazily("serve.serve"))
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND")
+
+    _command(commands, "serve", "serve.serve", "serve MCP over standard input and output (the default)", store, server)
+    _command(commands, "demo", "demo.demo", "watch an agent triage a small store of its own, over the real server")
+
+    keys = _group(commands, "keys", "the agents' keys of a store")
+    create = _command(
+        keys, "create", "administer.create_key", "make an agent key; prints its secret, once", store, team
+    )
+    create.add_argument("--name", required=True, help="what the agent's comments are signed with")
+    create.add_argument("--read-only", action="store_true", help="may list and read, and change nothing")
+    create.add_argument("--expires", type=int, metavar="DAYS", help="valid for so many days (default: for good)")
+    _command(keys, "list", "administer.list_keys", "show the keys, without their secrets", store)
+    revoke = _command(keys, "revoke", "administer.revoke_key", "make a key invalid for good", store)
+    revoke.add_argument("key", metavar="KEY", help="the key's id or name")
+
+    users = _group(commands, "users", "the people of a store's teams")
+    add_user = _command(users, "add", "administer.add_user", "add a person to a team", store, team)
+    add_user.add_argument("email", metavar="EMAIL")
+    add_user.add_argument("--name", required=True)
+    add_user.add_argument("--role", required=True, choices=get_args(Role))
+
+    token = _command(commands, "token", "administer.token", "print a JWT for a user", store)
+    token.add_argument("email", metavar="EMAIL")
+    token.add_argument("--expires", type=int, metavar="DAYS", default=30, help="valid for so many days (default: 30)")
+
+    projects = _group(commands, "projects", "the projects of a store")
+    add_project = _command(projects, "add", "administer.add_project", "add a project", store, team)
+    add_project.add_argument("name", metavar="NAME")
+    add_project.add_argument("--slug", help="its short name (default: made from NAME)")
+    _command(projects, "list", "administer.list_projects", "show the projects and their apps", store)
+
+    apps = _group(commands, "apps", "the apps of a store's projects")
+    add_app = _command(apps, "add", "administer.add_app", "add an app to a project", store, team)
+    add_app.add_argument("name", metavar="NAME")
+    add_app.add_argument("--platform", required=True, choices=get_args(Platform))
+    add_app.add_argument("--project", help="its id, slug or name (default: the team's first)")
+    add_app.add_argument("--bundle-id", help="what the app's events must name, where they name one")
+
+    import_ = _command(commands, "import", "transfer.import_file", "add all that a JSON document holds, or none", store)
+    import_.add_argument("file", metavar="FILE", help="- for standard input")
+    export = _command(commands, "export", "transfer.export_file", "write the whole store as a JSON document", store)
+    export.add_argument("file", metavar="FILE", help="- for standard output")
+    return whole
+
+
+def _group(commands: "Commands[ArgumentParser]", name: str, summary: str) -> "Commands[ArgumentParser]":
+    group = commands.add_parser(name, help=summary, description=_sentence(summary), allow_abbrev=False)
+    return group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def _command(
+    commands: "Commands[ArgumentParser]", name: str, function: str, summary: str, *flags: ArgumentParser
+) -> ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=_sentence(summary), parents=flags, allow_abbrev=False)
+    command.set_defaults(run=_lazily(function))
+    return command
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _lazily(function: str) -> Run:
+    module, name = function.split(".")
+
+    def run(parsed: Namespace, settings: Settings) -> None:
+        getattr(import_module(f"owlmetry_mcp.cli.{module}"), name)(parsed, settings)
+
+    return run
+
+
+# Flags shared by commands. SUPPRESS: `--store X keys list` is not undone by the default of `keys list --store`.
+
+
+def _store_flag() -> ArgumentParser:
+    flags = ArgumentParser(add_help=False)
+    flags.add_argument("--store", metavar="PATH", default=SUPPRESS, help="the store's file (OWLMETRY_STORE)")
+    return flags
+
+
+def _server_flags() -> ArgumentParser:
+    flags = ArgumentParser(add_help=False)
+    for flag, metavar, summary in (
+        ("--backend", "NAME", "where the issues are: store (OWLMETRY_BACKEND)"),
+        ("--project-id", "ID", "the project meant where none is named (OWLMETRY_PROJECT_ID)"),
+        ("--agent-name", "NAME", "whom the agent acts as where it has no key (OWLMETRY_AGENT_NAME)"),
+        ("--log-level", "LEVEL", "debug, info, warning, error or critical (OWLMETRY_LOG_LEVEL)"),
+    ):
+        flags.add_argument(flag, metavar=metavar, default=SUPPRESS, help=summary)
+    return flags
+
+
+def _team_flag() -> ArgumentParser:
+    flags = ArgumentParser(add_help=False)
+    flags.add_argument("--team", help="its id, slug or name (default: the store's first)")
+    return flags

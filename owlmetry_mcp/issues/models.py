@@ -1,0 +1,163 @@
+"""The API's resources. Ids are UUIDs in lower case; `…_at` and `timestamp` are instants as `times` writes them.
+
+Source of the fields: the API reference ("Issues"), and the answers of a running server, which add the app
+versions to issues and `app_user_id` to occurrences.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from owlmetry_mcp.issues.lifecycle import Status
+
+DataMode = Literal["production", "development", "all"]
+Role = Literal["owner", "admin", "member"]
+AuthorType = Literal["agent", "user"]
+KeyType = Literal["agent", "client", "import"]
+Platform = Literal["apple", "android", "web", "backend"]
+
+
+class Resource(BaseModel):
+    model_config = ConfigDict(frozen=True, defer_build=True, use_attribute_docstrings=True)
+
+
+class Issue(Resource):
+    """Errors with the same fingerprints, as one thing to be dealt with."""
+
+    id: str
+    app_id: str
+    project_id: str
+    status: Status
+    title: str
+    source_module: str | None
+    is_dev: bool
+    """Seen in development builds; an issue is either a development or a production one."""
+    occurrence_count: int
+    """Sessions it was seen in."""
+    unique_user_count: int
+    resolved_at_version: str | None
+    """App version that holds the fix; a newer one that shows the error again makes the issue regressed."""
+    first_seen_app_version: str | None
+    last_seen_app_version: str | None
+    first_seen_sdk_version: str | None
+    last_seen_sdk_version: str | None
+    first_seen_at: str
+    last_seen_at: str
+    last_notified_at: str | None
+    snoozed_at: str | None
+    created_at: str
+    updated_at: str
+    fingerprints: list[str]
+    """SHA-256 hex digests, in no order."""
+    app_name: str | None = None
+    """Missing in the answers to a status change and a merge."""
+    project_name: str | None = None
+    """In a team-level list only."""
+
+
+class IssuePage(Resource):
+    issues: list[Issue]
+    """Most recently seen first."""
+    cursor: str | None
+    """Opaque; gives the next page. None on the last one."""
+    has_more: bool
+
+
+class Occurrence(Resource):
+    """A session in which an issue was seen."""
+
+    id: str
+    issue_id: str
+    session_id: str
+    user_id: str | None
+    app_user_id: str | None = None
+    app_version: str | None
+    sdk_name: str | None
+    sdk_version: str | None
+    environment: str | None
+    event_id: str | None
+    country_code: str | None
+    timestamp: str
+    created_at: str
+
+
+class Comment(Resource):
+    id: str
+    issue_id: str
+    author_type: AuthorType
+    author_id: str
+    """The agent key's id, or the user's."""
+    author_name: str
+    body: str
+    """Markdown."""
+    created_at: str
+    updated_at: str
+
+
+class Attachment(Resource):
+    id: str
+    event_id: str | None
+    original_filename: str
+    content_type: str
+    size_bytes: int
+    uploaded_at: str | None
+    created_at: str
+
+
+class IssueDetail(Issue):
+    occurrences: list[Occurrence]
+    """A page of them, most recent first."""
+    occurrence_cursor: str | None
+    occurrence_has_more: bool
+    comments: list[Comment]
+    """All that are not deleted, in the order written."""
+    attachments: list[Attachment]
+    """The 100 most recent that are not deleted, most recent first."""
+
+
+class Project(Resource):
+    id: str
+    team_id: str
+    name: str
+    slug: str
+    created_at: str
+
+
+class Team(Resource):
+    id: str
+    name: str
+    slug: str
+
+
+class Membership(Team):
+    role: Role
+
+
+class User(Resource):
+    id: str
+    email: str
+    name: str
+
+
+class KeyIdentity(Resource):
+    """An API key, as `whoami` names it."""
+
+    type: Literal["api_key"] = "api_key"
+    key_type: KeyType
+    id: str | None = None
+    """Missing in a live server's answer, as is the name."""
+    name: str | None = None
+    team: Team
+    permissions: list[str]
+    expires_at: str | None = None
+
+
+class UserIdentity(Resource):
+    """A user, as `whoami` names them. What a user may do follows from the role in each team."""
+
+    type: Literal["user"] = "user"
+    user: User
+    teams: list[Membership]
+
+
+Identity = KeyIdentity | UserIdentity

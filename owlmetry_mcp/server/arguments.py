@@ -1,0 +1,77 @@
+"""A tool's arguments: the schema that says what it takes, and in plain words what was wrong with a call."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from mcp.server.mcpserver.tools import Tool
+from pydantic import ValidationError
+
+from owlmetry_mcp.issues.parameters import shown
+
+Schema = dict[str, Any]
+
+
+def slimmed(schema: Schema) -> Schema:
+    """The schema, refusing unknown arguments; without titles, and without null where leaving out says the same."""
+    properties = {name: _slimmed(argument) for name, argument in schema["properties"].items()}
+    slim = {"type": "object", "properties": properties, "additionalProperties": False}
+    return slim | {"required": schema["required"]} if "required" in schema else slim
+
+
+def _slimmed(argument: Schema) -> Schema:
+    choices = [choice for choice in argument.get("anyOf", ()) if choice != {"type": "null"}]
+    merged = argument | (choices[0] if choices else {})
+    return {
+        name: value
+        for name, value in merged.items()
+        if name not in ("title", "anyOf") and not (name == "default" and value is None)
+    }
+
+
+def unknown(tool: Tool, arguments: Mapping[str, Any]) -> str:
+    """What is wrong with the arguments' names; empty where nothing is."""
+    known: Mapping[str, Schema] = tool.parameters["properties"]
+    strange = [name for name in arguments if name not in known]
+    if not strange:
+        return ""
+    takes = f"{tool.name} takes {', '.join(known)}." if known else f"{tool.name} takes no arguments."
+    return " ".join([*(f"Unknown argument {shown(name)}.{_nearest(name, known)}" for name in strange), takes])
+
+
+def unknown_tool(name: str, tools: Mapping[str, Tool]) -> str:
+    return f"Unknown tool {shown(name)}.{_nearest(name, tools)} There are {', '.join(tools)}."
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def wrong_values(tool: Tool, error: ValidationError) -> str:
+    """What is wrong with the arguments' values, each with what is allowed."""
+    return " ".join(
+        _wrong_value(tool.parameters["properties"], fault["loc"], fault["type"], fault["input"])
+        for fault in error.errors(include_url=False, include_context=False)
+    )
+
+
+def _wrong_value(properties: Mapping[str, Schema], loc: Sequence[int | str], kind: str, value: object) -> str:
+    name = str(loc[0])
+    schema = properties[name]
+    if kind == "missing":
+        described = schema.get("description")
+        return f"{name} is required{f' ({described})' if described else ''}; it takes {_takes(schema)}."
+    return f"{name} must be {_takes(schema)}, not {shown(value)}."
+
+
+def _takes(schema: Schema) -> str:
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    match schema["type"]:
+        case "integer":
+            return f"a whole number, {schema['minimum']} or more"
+        case "boolean":
+            return "true or false"
+        case _:
+            return "text"

@@ -1,0 +1,177 @@
+"""What a tool answers as data: the API's shapes and names; rows without what is null, false or empty.
+
+The tables of fields below say what each answer carries; the output schemas are made of the same tables.
+"""
+
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+
+from owlmetry_mcp.issues.models import (
+    Attachment,
+    Comment,
+    Issue,
+    IssueDetail,
+    IssuePage,
+    KeyIdentity,
+    Membership,
+    Occurrence,
+    Project,
+    Team,
+    User,
+    UserIdentity,
+)
+from owlmetry_mcp.server.untrusted import visible
+
+Data = dict[str, Any]
+
+LISTED_FIELDS = (
+    "id",
+    "status",
+    "title",
+    "source_module",
+    "is_dev",
+    "occurrence_count",
+    "unique_user_count",
+    "resolved_at_version",
+    "last_seen_at",
+    "last_seen_app_version",
+    "app_name",
+    "project_name",
+)
+"""What it takes to choose among issues; get_issue has the rest."""
+
+ISSUE_FIELDS = tuple(Issue.model_fields)
+OCCURRENCE_FIELDS = tuple(name for name in Occurrence.model_fields if name not in ("issue_id", "created_at"))
+COMMENT_FIELDS = tuple(Comment.model_fields)
+LISTED_COMMENT_FIELDS = tuple(name for name in COMMENT_FIELDS if name != "issue_id")
+ATTACHMENT_FIELDS = tuple(name for name in Attachment.model_fields if name != "uploaded_at")
+PROJECT_FIELDS = tuple(name for name in Project.model_fields if name != "created_at")
+
+_TITLE_LENGTH = 120
+
+
+def issue_page(page: IssuePage) -> Data:
+    rows = [_data(issue, LISTED_FIELDS) | {"title": visible(short_title(issue.title))} for issue in page.issues]
+    return {"issues": rows} | _paging("", page.cursor)
+
+
+def issue(found: Issue) -> Data:
+    return _data(found, ISSUE_FIELDS)
+
+
+def issue_detail(found: IssueDetail) -> Data:
+    return (
+        issue(found)
+        | {"occurrences": [_data(row, OCCURRENCE_FIELDS) for row in found.occurrences]}
+        | _paging("occurrence_", found.occurrence_cursor)
+        | comments(found.comments)
+        | {"attachments": [_data(row, ATTACHMENT_FIELDS) for row in found.attachments]}
+    )
+
+
+def comment(found: Comment) -> Data:
+    return _data(found, COMMENT_FIELDS)
+
+
+def comments(found: Sequence[Comment]) -> Data:
+    return {"comments": [_data(row, LISTED_COMMENT_FIELDS) for row in found]}
+
+
+def projects(found: Sequence[Project]) -> Data:
+    return {"projects": [_data(row, PROJECT_FIELDS) for row in found]}
+
+
+def identity(found: KeyIdentity | UserIdentity) -> Data:
+    return _pruned(found.model_dump())
+
+
+def short_title(title: str) -> str:
+    """A title as lists show it: cut between words where it is over 120 characters."""
+    if len(title) <= _TITLE_LENGTH:
+        return title
+    head = title[:_TITLE_LENGTH]
+    return (head.rsplit(None, 1)[0] if " " in head else head) + " …"
+
+
+def _data(resource: BaseModel, fields: Sequence[str]) -> Data:
+    return _pruned({name: getattr(resource, name) for name in fields})
+
+
+def _pruned(values: Data) -> Data:
+    """Without what says nothing: null, false and empty; counts stay, at zero too."""
+    return {
+        name: visible(value) if isinstance(value, str) else value
+        for name, value in values.items()
+        if value is not None and value is not False and value != []
+    }
+
+
+def _paging(prefix: str, cursor: str | None) -> Data:
+    has_more = {f"{prefix}has_more": cursor is not None}
+    return {f"{prefix}cursor": cursor} | has_more if cursor else has_more
+
+
+# The output schemas.
+
+_PAGING: Data = {"cursor": {"type": "string"}, "has_more": {"type": "boolean"}}
+_OCCURRENCE_PAGING: Data = {f"occurrence_{name}": schema for name, schema in _PAGING.items()}
+
+
+def _schema(model: type[BaseModel], fields: Sequence[str], **more: Data) -> Data:
+    """An object with these fields of a model, and more that may be there."""
+    properties = {name: _type(model.model_fields[name].annotation) for name in fields}
+    required = [name for name in fields if _always_there(model.model_fields[name].annotation)]
+    return {"type": "object", "properties": {**properties, **more}, "required": required}
+
+
+def _always_there(annotation: object) -> bool:
+    return annotation is not bool and NoneType not in get_args(annotation) and get_origin(annotation) is not list
+
+
+def _type(annotation: Any) -> Data:  # noqa: ANN401 - annotations have no type in common
+    kinds = {kind for kind in get_args(annotation) if kind is not NoneType}
+    if get_origin(annotation) is Literal:
+        return {"type": "string"}
+    (kind,) = kinds or {annotation}
+    if get_origin(annotation) is list:
+        return _array(_type(kind))
+    return {"type": {str: "string", int: "integer", bool: "boolean"}[kind]}
+
+
+def _array(items: Data) -> Data:
+    return {"type": "array", "items": items}
+
+
+def _object(required: str, **properties: Data) -> Data:
+    return {"type": "object", "properties": properties, "required": [required]}
+
+
+ISSUE = _schema(Issue, ISSUE_FIELDS)
+ISSUE_PAGE = _object("issues", issues=_array(_schema(Issue, LISTED_FIELDS)), **_PAGING)
+ISSUE_DETAIL = _schema(
+    Issue,
+    ISSUE_FIELDS,
+    occurrences=_array(_schema(Occurrence, OCCURRENCE_FIELDS)),
+    **_OCCURRENCE_PAGING,
+    comments=_array(_schema(Comment, LISTED_COMMENT_FIELDS)),
+    attachments=_array(_schema(Attachment, ATTACHMENT_FIELDS)),
+)
+COMMENT = _schema(Comment, COMMENT_FIELDS)
+COMMENTS = _object("comments", comments=_array(_schema(Comment, LISTED_COMMENT_FIELDS)))
+DELETED = _object("deleted", deleted={"type": "boolean"})
+PROJECTS = _object("projects", projects=_array(_schema(Project, PROJECT_FIELDS)))
+IDENTITY = _object(
+    "type",
+    type={"type": "string"},
+    key_type={"type": "string"},
+    id={"type": "string"},
+    name={"type": "string"},
+    team=_schema(Team, tuple(Team.model_fields)),
+    permissions=_array({"type": "string"}),
+    expires_at={"type": "string"},
+    user=_schema(User, tuple(User.model_fields)),
+    teams=_array(_schema(Membership, tuple(Membership.model_fields))),
+)
