@@ -33,7 +33,15 @@ def demo(_: Namespace, __: Settings) -> None:
         document = json.dumps(demo_data.document(times.now()))
         with Store(path) as store:
             store.write(lambda tx: import_document(tx, document))
-        anyio.run(_triage, path, Console(highlight=False))
+        try:
+            anyio.run(_triage, path, Console(highlight=False))
+        except BaseExceptionGroup as group:  # what the client's task group makes of the one thing that went wrong
+            raise _first(group) from group
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 class _Agent:

@@ -19,7 +19,6 @@ from owlmetry_mcp.issues.models import (
 from owlmetry_mcp.server.structured import short_title
 from owlmetry_mcp.server.untrusted import indented, quoted
 
-
 _FINGERPRINT_LENGTH = 12  # enough to tell them apart; nothing takes one as an argument
 
 

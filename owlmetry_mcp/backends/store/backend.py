@@ -5,8 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from owlmetry_mcp.backends.store import access, administration, comments, issues, listing
 from owlmetry_mcp.backends.store.access import Caller, Credential
-from owlmetry_mcp.backends.store.cursors import issue_cursor
-from owlmetry_mcp.backends.store.cursors import occurrence_cursor as parse_occurrence_cursor
+from owlmetry_mcp.backends.store.cursors import Cursor
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
 from owlmetry_mcp.issues import filters, parameters
@@ -70,7 +69,7 @@ class StoreBackend:
         def work(tx: Transaction, caller: Caller) -> IssuePage:
             project, _ = access.project_team(tx, caller, parameters.uuid("project_id", project_id))
             apps = [key for (key,) in tx.all("SELECT key FROM apps WHERE project = ?", (project,))]
-            begin, count = issue_cursor(cursor), parameters.limit("limit", limit)
+            begin, count = Cursor.parse(cursor), parameters.limit("limit", limit)
             return listing.page(tx, apps, filters.checked(wanted, "all"), begin, count, named=False)
 
         return await self._as_caller(READ, work)
@@ -96,7 +95,7 @@ class StoreBackend:
                     "project_id": parameters.optional_uuid("project_id", project_id),
                 },
             )
-            begin, count = issue_cursor(cursor), parameters.limit("limit", limit)
+            begin, count = Cursor.parse(cursor), parameters.limit("limit", limit)
             selection = filters.checked(wanted, "production")
             return listing.page(tx, [key for (key,) in rows], selection, begin, count, named=True)
 
@@ -112,7 +111,7 @@ class StoreBackend:
     ) -> IssueDetail:
         def work(tx: Transaction, _: Caller, at: _Place) -> IssueDetail:
             count = parameters.limit("occurrence_limit", occurrence_limit)
-            return issues.detail(tx, at.issue, parse_occurrence_cursor(occurrence_cursor), count)
+            return issues.detail(tx, at.issue, occurrence_cursor, count)
 
         return await self._at_issue(READ, project_id, issue_id, work)
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from owlmetry_mcp.backends.store import audit, comments
 from owlmetry_mcp.backends.store.access import Caller
-from owlmetry_mcp.backends.store.cursors import Cursor
 from owlmetry_mcp.backends.store.listing import ISSUE_ROWS, fingerprints_of, issue
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
 from owlmetry_mcp.issues.lifecycle import State, StatusChange, moved
 from owlmetry_mcp.issues.models import Attachment, Issue, IssueDetail, Occurrence
+from owlmetry_mcp.issues.parameters import shown
 
 MAX_ATTACHMENTS = 100
 _OCCURRENCE_COLUMNS = (
@@ -42,16 +42,13 @@ def load(tx: Transaction, key: int) -> Issue:
     return issue(tx.one(f"{ISSUE_ROWS} WHERE i.key = ?", (key,)), fingerprints_of(tx, [key])[key])
 
 
-def detail(tx: Transaction, key: int, cursor: Cursor | None, limit: int) -> IssueDetail:
+def detail(tx: Transaction, key: int, occurrence_cursor: str | None, limit: int) -> IssueDetail:
+    """
+    Raises:
+        InvalidInputError: the cursor is no occurrence of this issue.
+    """
     found = load(tx, key)
-    behind = "" if cursor is None else " AND (timestamp, id) < (:at, :id)"
-    rows = tx.all(
-        f"""
-        SELECT {", ".join(_OCCURRENCE_COLUMNS)} FROM occurrences WHERE issue = :issue{behind}
-        ORDER BY timestamp DESC, id DESC LIMIT {limit + 1:d}
-        """,  # noqa: S608 - names from above
-        {"issue": key, **(cursor._asdict() if cursor else {})},
-    )
+    rows = _occurrences(tx, key, occurrence_cursor, limit + 1)
     occurrences = [
         Occurrence.model_validate({"issue_id": found.id, **dict(zip(_OCCURRENCE_COLUMNS, row, strict=True))})
         for row in rows[:limit]
@@ -61,11 +58,31 @@ def detail(tx: Transaction, key: int, cursor: Cursor | None, limit: int) -> Issu
         {
             **found.model_dump(exclude_unset=True),
             "occurrences": occurrences,
-            "occurrence_cursor": Cursor(occurrences[-1].timestamp, occurrences[-1].id).text() if has_more else None,
+            "occurrence_cursor": occurrences[-1].id if has_more else None,
             "occurrence_has_more": has_more,
             "comments": comments.of_issue(tx, key),
             "attachments": _attachments(tx, key),
         }
+    )
+
+
+def _occurrences(tx: Transaction, key: int, cursor: str | None, count: int) -> list[Any]:
+    """Rows behind the cursor, an occurrence's id: an issue never loses an occurrence, nor does one change its time."""
+    behind, after = "", None
+    if cursor is not None:
+        after = tx.one("SELECT timestamp, id FROM occurrences WHERE issue = ? AND id = ?", (key, str(cursor)))
+        if after is None:
+            raise InvalidInputError(
+                f"occurrence_cursor must be the occurrence_cursor of this issue's page before, not {shown(cursor)}",
+                "Leave it out for the first page.",
+            )
+        behind = " AND (timestamp, id) < (?, ?)"
+    return tx.all(
+        f"""
+        SELECT {", ".join(_OCCURRENCE_COLUMNS)} FROM occurrences WHERE issue = ?{behind}
+        ORDER BY timestamp DESC, id DESC LIMIT {count:d}
+        """,  # noqa: S608 - names from above
+        (key, *(after or ())),
     )
 
 

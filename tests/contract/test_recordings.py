@@ -1,0 +1,97 @@
+"""What a real server answered, asked again of every backend."""
+
+import re
+from typing import Any
+
+import pytest
+
+from owlmetry_mcp.backends.store.backend import acting_as
+from owlmetry_mcp.issues.errors import OwlmetryError
+from tests.conftest import SYMBOLS, World, recording
+from tests.contract.asking import ask, bearer
+
+CASES = recording("issues-api.json")["cases"]
+MADE_UP = {
+    "<uuid>": re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}"),
+    "<time>": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"),
+    "<cursor>": re.compile(r".+"),
+}
+PROJECT_KEYS = ("id", "team_id", "name", "slug", "created_at")
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+async def test_a_recorded_request_is_answered_as_the_server_did(world: World, case: dict[str, Any]) -> None:
+    names = dict(SYMBOLS)
+    for step in case["steps"]:
+        status, answer = await answered(world, step, names)
+        if case.get("note") == "bad input":
+            assert status == 400
+            assert any(parameter in answer["error"] for parameter in parameters_of(step)), answer
+        else:
+            assert (status, answer) == (step["status"], Like(step["answer"]))
+        names |= {name: answer[path] for name, path in step.get("save", {}).items()}
+
+
+async def answered(world: World, step: dict[str, Any], names: dict[str, str]) -> tuple[int, Any]:
+    who = step["as"]
+    try:
+        if who is None or " " in who:
+            backend = acting_as(world.store, bearer(who))
+        else:
+            backend = world.acting_as(who)
+        return await ask(backend, step["method"], filled(step["path"], names), filled(step.get("body"), names))
+    except OwlmetryError as error:
+        return error.status, {"error": error.message}
+
+
+def filled(value: Any, names: dict[str, str]) -> Any:
+    """The value with names in braces replaced."""
+    if isinstance(value, str):
+        return re.sub(r"\{(\w+)\}", lambda match: names[match[1]], value)
+    if isinstance(value, dict):
+        return {key: filled(inner, names) for key, inner in value.items()}
+    return value
+
+
+def parameters_of(step: dict[str, Any]) -> list[str]:
+    """The parameters that a request with bad input may be refused for."""
+    _, _, query = step["path"].partition("?")
+    body = step.get("body")
+    named = [pair.partition("=")[0] for pair in query.split("&") if pair]
+    return named + list(body if isinstance(body, dict) else ()) or ["issue_id", "project_id", "comment_id", "status"]
+
+
+class Like:
+    """Equal to what says the same: made-up values of their form, further keys allowed, fingerprints in any order."""
+
+    def __init__(self, recorded: Any) -> None:
+        self.recorded = recorded
+
+    def __eq__(self, answer: object) -> bool:
+        return alike(self.recorded, answer, "")
+
+    __hash__ = None  # type: ignore[assignment]  # compared only
+
+    def __repr__(self) -> str:
+        return repr(self.recorded)
+
+
+def alike(recorded: Any, answer: Any, name: str) -> bool:
+    if isinstance(recorded, str) and recorded in MADE_UP:
+        return isinstance(answer, str) and bool(MADE_UP[recorded].fullmatch(answer))
+    if isinstance(recorded, dict) and isinstance(answer, dict):
+        keys = PROJECT_KEYS if name == "projects" else recorded
+        return all(key in answer and alike(recorded[key], answer[key], key) for key in keys)
+    if isinstance(recorded, list) and isinstance(answer, list):
+        if name == "fingerprints":
+            return sorted(recorded) == sorted(answer)
+        return len(recorded) == len(answer) and all(map(alike, recorded, answer, [name] * len(answer)))
+    return bool(recorded == answer and type(recorded) is type(answer))
+
+
+def test_a_difference_in_a_recorded_answer_is_seen() -> None:
+    recorded = {"id": "<uuid>", "title": "A", "fingerprints": ["a", "b"], "cursor": "<cursor>"}
+    answer = {"id": SYMBOLS["shop"], "title": "A", "fingerprints": ["b", "a"], "cursor": "x", "more": 1}
+    assert answer == Like(recorded)
+    for wrong in ({"id": "1"}, {"title": "B"}, {"fingerprints": ["a"]}, {"cursor": None}):
+        assert answer | wrong != Like(recorded)
