@@ -27,7 +27,7 @@ def recording(name: str) -> dict[str, Any]:
 
 FIXTURE = recording("fixture.json")
 SYMBOLS: dict[str, str] = recording("issues-api.json")["symbols"]
-SECRETS = {key["alias"]: key["secret"] for key in FIXTURE["api_keys"]}
+SECRETS: dict[str, str] = {key["alias"]: key["secret"] for key in FIXTURE["api_keys"]}
 
 
 class FakeClock:
@@ -52,7 +52,7 @@ class World:
         """The secret of the key with this alias, or a token for the user with this first name."""
         if who in SECRETS:
             return SECRETS[who]
-        email = next(user["email"] for user in FIXTURE["users"] if user["name"].lower().startswith(who))
+        email: str = next(user["email"] for user in FIXTURE["users"] if user["name"].lower().startswith(who))
         return self.store.write(lambda tx: administration.token(tx, email, days=1))
 
     def acting_as(self, who: str) -> StoreBackend:

@@ -3,6 +3,7 @@
 Each check takes what came in, whatever its type, and raises `InvalidInputError` naming the parameter and what it takes.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from typing import TypeVar
@@ -22,8 +23,11 @@ Choice = TypeVar("Choice", bound=str)
 
 
 def shown(value: object) -> str:
-    """A wrong value as an error quotes it: on one line, in ASCII, cut when long."""
-    text = ascii(value)
+    """A wrong value as an error quotes it: as JSON, on one line, in ASCII, cut when long."""
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        text = ascii(value)
     return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
 
 

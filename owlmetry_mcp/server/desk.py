@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from owlmetry_mcp.backends.base import Backend, BackendOpener
 from owlmetry_mcp.issues.errors import InvalidInputError, PermissionDeniedError
 from owlmetry_mcp.issues.models import Issue
+from owlmetry_mcp.issues.parameters import uuid
 from owlmetry_mcp.server.untrusted import quoted
 
 MAX_REMEMBERED = 10_000
@@ -36,9 +37,9 @@ class Desk:
         """The project named, else the configured one, else where an answer showed the issue, else the only one.
 
         Raises:
-            InvalidInputError: there are several; the error lists them.
+            InvalidInputError: there are several, and the error lists them; or the issue's id is no UUID.
         """
-        known = project_id or self.project_id or self._projects.get(issue_id.lower())
+        known = project_id or self.project_id or self._projects.get(uuid("issue_id", issue_id))
         if known:
             return known
         try:

@@ -46,7 +46,7 @@ LISTED_FIELDS = (
 ISSUE_FIELDS = tuple(Issue.model_fields)
 OCCURRENCE_FIELDS = tuple(name for name in Occurrence.model_fields if name not in ("issue_id", "created_at"))
 COMMENT_FIELDS = tuple(Comment.model_fields)
-LISTED_COMMENT_FIELDS = tuple(name for name in COMMENT_FIELDS if name != "issue_id")
+LISTED_COMMENT_FIELDS = tuple(name for name in COMMENT_FIELDS if name not in ("issue_id", "updated_at"))
 ATTACHMENT_FIELDS = tuple(name for name in Attachment.model_fields if name != "uploaded_at")
 PROJECT_FIELDS = tuple(name for name in Project.model_fields if name != "created_at")
 
@@ -77,7 +77,12 @@ def comment(found: Comment) -> Data:
 
 
 def comments(found: Sequence[Comment]) -> Data:
-    return {"comments": [_data(row, LISTED_COMMENT_FIELDS) for row in found]}
+    return {"comments": [_listed_comment(row) for row in found]}
+
+
+def _listed_comment(row: Comment) -> Data:
+    edited = {"updated_at": row.updated_at} if row.updated_at != row.created_at else {}
+    return _data(row, LISTED_COMMENT_FIELDS) | edited
 
 
 def projects(found: Sequence[Project]) -> Data:
@@ -149,6 +154,7 @@ def _object(required: str, **properties: Data) -> Data:
     return {"type": "object", "properties": properties, "required": [required]}
 
 
+_LISTED_COMMENTS = _array(_schema(Comment, LISTED_COMMENT_FIELDS, updated_at={"type": "string"}))
 ISSUE = _schema(Issue, ISSUE_FIELDS)
 ISSUE_PAGE = _object("issues", issues=_array(_schema(Issue, LISTED_FIELDS)), **_PAGING)
 ISSUE_DETAIL = _schema(
@@ -156,11 +162,11 @@ ISSUE_DETAIL = _schema(
     ISSUE_FIELDS,
     occurrences=_array(_schema(Occurrence, OCCURRENCE_FIELDS)),
     **_OCCURRENCE_PAGING,
-    comments=_array(_schema(Comment, LISTED_COMMENT_FIELDS)),
+    comments=_LISTED_COMMENTS,
     attachments=_array(_schema(Attachment, ATTACHMENT_FIELDS)),
 )
 COMMENT = _schema(Comment, COMMENT_FIELDS)
-COMMENTS = _object("comments", comments=_array(_schema(Comment, LISTED_COMMENT_FIELDS)))
+COMMENTS = _object("comments", comments=_LISTED_COMMENTS)
 DELETED = _object("deleted", deleted={"type": "boolean"})
 PROJECTS = _object("projects", projects=_array(_schema(Project, PROJECT_FIELDS)))
 IDENTITY = _object(

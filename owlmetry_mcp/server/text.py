@@ -24,7 +24,7 @@ _FINGERPRINT_LENGTH = 12  # enough to tell them apart; nothing takes one as an a
 
 def issue_page(page: IssuePage) -> str:
     if not page.issues:
-        return "No issues."
+        return "No issues match."
     more = f"\nThere are more: cursor={page.cursor}" if page.cursor else ""
     return "\n".join(map(_listed_issue, page.issues)) + more
 
@@ -114,11 +114,11 @@ def _occurrence(row: Occurrence) -> str:
         row.environment,
         f"{row.sdk_name or 'SDK'} {row.sdk_version or ''}" if row.sdk_name or row.sdk_version else None,
         row.country_code,
-        row.user_id and f"user {row.user_id}",
     )
     return _joined(
         f"- {_instant(row.timestamp)} {row.id}",
         *(quoted(part) for part in said if part),
+        row.user_id and f"user {quoted(row.user_id)}",
         f"session {row.session_id}",
         row.event_id and f"event {row.event_id}",
     )
@@ -137,7 +137,11 @@ def _attachment(row: Attachment) -> str:
 
 
 def _counts(issue: Issue) -> str:
-    return f"{issue.occurrence_count}x {issue.unique_user_count} users"
+    return f"{_counted(issue.occurrence_count, 'occurrence')}, {_counted(issue.unique_user_count, 'user')}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _place(issue: Issue) -> str:

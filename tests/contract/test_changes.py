@@ -41,10 +41,8 @@ async def issue(backend: Backend, name: str, project: str = SHOP) -> Issue:
 
 
 def put(world: World, name: str, **columns: Any) -> None:
-    settings = ", ".join(f"{column} = :{column}" for column in columns)
-    world.store.write(
-        lambda tx: tx.run(f"UPDATE issues SET {settings} WHERE id = :id", {**columns, "id": SYMBOLS[name]})
-    )  # noqa: S608
+    update = f"UPDATE issues SET {', '.join(f'{column} = :{column}' for column in columns)} WHERE id = :id"  # noqa: S608
+    world.store.write(lambda tx: tx.run(update, {**columns, "id": SYMBOLS[name]}))
 
 
 @pytest.mark.parametrize(("before", "after"), [*product(STATUSES, STATUSES)])

@@ -35,10 +35,8 @@ async def test_a_recorded_request_is_answered_as_the_server_did(world: World, ca
 async def answered(world: World, step: dict[str, Any], names: dict[str, str]) -> tuple[int, Any]:
     who = step["as"]
     try:
-        if who is None or " " in who:
-            backend = acting_as(world.store, bearer(who))
-        else:
-            backend = world.acting_as(who)
+        named = who is not None and " " not in who
+        backend = world.acting_as(who) if named else acting_as(world.store, bearer(who))
         return await ask(backend, step["method"], filled(step["path"], names), filled(step.get("body"), names))
     except OwlmetryError as error:
         return error.status, {"error": error.message}
