@@ -97,8 +97,8 @@ def short_title(title: str) -> str:
     """A title as lists show it: cut between words where it is over 120 characters."""
     if len(title) <= _TITLE_LENGTH:
         return title
-    head = title[:_TITLE_LENGTH]
-    return (head.rsplit(None, 1)[0] if " " in head else head) + " …"
+    end = title.rfind(" ", 0, _TITLE_LENGTH + 1)
+    return f"{title[: end if end > 0 else _TITLE_LENGTH]} …"
 
 
 def _data(resource: BaseModel, fields: Sequence[str]) -> Data:

@@ -194,7 +194,7 @@ def token(tx: Transaction, email: str, days: int) -> str:
     Raises:
         NotFoundError: the store has no such user.
     """
-    row = tx.one("SELECT id, email FROM users WHERE email = ?", (email,))
+    row = tx.one("SELECT id, email FROM users WHERE email = ?", (optional_text("EMAIL", email),))
     if row is None:
         raise NotFoundError(f"No user {shown(email)}", "`owlmetry-mcp users add` adds one.")
     user_id, known_email = row
@@ -230,7 +230,7 @@ def _find(tx: Transaction, table: str, wanted: str | None, condition: str = "") 
         SELECT key, id, name FROM {table}
         WHERE (:wanted IS NULL OR id = lower(:wanted) OR {slug} = :wanted OR name = :wanted){condition} ORDER BY key
         """,  # noqa: S608 - names from this module
-        {"wanted": wanted},
+        {"wanted": optional_text(what, wanted)},
     )
     if not rows:
         raise NotFoundError(f"The store has no {what}{'' if wanted is None else ' ' + shown(wanted)}")

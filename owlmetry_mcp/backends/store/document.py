@@ -22,8 +22,10 @@ def _id(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("text must hold no NUL")
+    try:
+        parameters.optional_text("text", value)
+    except InvalidInputError as error:
+        raise ValueError(error.message) from error
     return value
 
 

@@ -107,7 +107,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def json_text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"))
 
 
 def listed(keys: Iterable[int]) -> str:

@@ -1,0 +1,93 @@
+"""The README and the files beside it, against the code."""
+
+import json
+import re
+from argparse import ArgumentParser
+
+from owlmetry_mcp import __version__
+from owlmetry_mcp.cli.parser import parser
+from owlmetry_mcp.server.desk import Desk
+from owlmetry_mcp.server.tools import registered
+from owlmetry_mcp.settings import Settings, load
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+SHELL_BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> set[str]:
+    """Every command of the parser, with its subcommand where it has some."""
+    return {
+        f"{name} {subcommand}".strip()
+        for name, command in choices(parser()).items()
+        for subcommand in choices(command) or ("",)
+    }
+
+
+def choices(command: ArgumentParser) -> dict[str, ArgumentParser]:
+    """The commands that a command has."""
+    found = (action.choices for action in command._actions)  # noqa: SLF001 - argparse shows them to no one
+    return next((dict(inner) for inner in found if isinstance(inner, dict)), {})
+
+
+def test_the_tools_are_those_of_the_readme() -> None:
+    async def open_nothing(_: str | None) -> None: ...
+
+    tools = [tool.name for tool in registered(Desk(open_nothing))]  # type: ignore[arg-type]  # no tool is called
+    section = README.partition("## The tools")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == tools
+
+
+def test_the_commands_are_those_of_the_readme() -> None:
+    section = README.partition("## The store")[2].partition("\n## ")[0]
+    named = [
+        name for row in re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE) for name in re.findall(r"`(.*?)`", row)
+    ]
+    assert {name.removeprefix("owlmetry-mcp ") for name in named} == commands()
+
+
+def test_the_settings_are_those_of_the_readme() -> None:
+    section = README.partition("## Settings")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(OWLMETRY_\w+)` \| (.*?) \|", section, re.MULTILINE))
+    fields = list(Settings.__dataclass_fields__)
+    assert sorted(rows) == sorted(f"OWLMETRY_{name.upper()}" for name in fields)
+    serve_help = parser().format_help()
+    for variable, flag in rows.items():
+        if flag.startswith("`"):
+            assert flag == f"`--{variable.removeprefix('OWLMETRY_').lower().replace('_', '-')}`"
+            assert flag.strip("`") in serve_help
+    assert "--api-key" not in serve_help
+
+
+def test_its_first_block_is_one_line_that_installs_and_runs_the_demo() -> None:
+    (line,) = SHELL_BLOCKS[0].splitlines()
+    assert line.startswith("python3 -m venv .venv && ")
+    assert line.endswith(".venv/bin/owlmetry-mcp demo")
+
+
+def test_under_tests_stands_one_line_that_runs_them() -> None:
+    (line,) = README.partition("## Tests")[2].partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert "pytest" in line
+
+
+def test_every_owlmetry_mcp_command_in_a_block_is_one_that_parses() -> None:
+    called = re.findall(r"^\S*owlmetry-mcp (.+)$", "".join(SHELL_BLOCKS), re.MULTILINE)
+    assert called
+    for arguments in called:
+        parser().parse_args(re.findall(r'"[^"]*"|\S+', arguments))
+
+
+def test_its_json_blocks_and_the_example_are_entries_of_clients() -> None:
+    blocks = re.findall(r"^```json\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    example = json.loads((ROOT / "mcp.json.example").read_text())
+    for entries in [*(json.loads(block) for block in blocks), example]:
+        (servers,) = entries.values()
+        for entry in servers.values():
+            assert entry["command"].endswith("/owlmetry-mcp")
+            parser().parse_args(entry.get("args", []))
+            load({}, entry.get("env", {}))
+    assert [entry["env"]["OWLMETRY_BACKEND"] for entry in example["mcpServers"].values()] == ["store"]
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    assert re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == __version__

@@ -1,0 +1,44 @@
+"""Strangers' words: whatever they hold, they stay on their line, in their quotes, and in sight."""
+
+import unicodedata
+
+import pytest
+
+from owlmetry_mcp.server.untrusted import indented, quoted, visible
+
+HIDDEN = [
+    "\x00", "\x1b[31m", "\x07", "\x7f", "\x85", "\r", "\u200b", "\u200d", "\u202e", "\u2066", "\u2028", "\u2029",
+    "\ufeff", "\U000e0041", "\ufe01", "\U000e0101", "\u00ad", "\u115f", "\u3164", "\ue000", "\U0010fffd",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hidden", HIDDEN, ids=ascii)
+def test_what_cannot_be_seen_is_shown_as_its_escape(hidden: str) -> None:
+    for show in (visible, quoted, indented):
+        shown = show(f"a{hidden}b")
+        assert hidden[0] not in shown
+        assert "\\" in shown
+
+
+def test_every_control_and_format_character_is_shown() -> None:
+    unseen = [
+        chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) in ("Cc", "Cf", "Zl", "Zp", "Cs")
+    ]
+    passed = [character for character in unseen if character in visible(character) and character not in "\t\n"]
+    # Signs that are seen: they enclose the Arabic, Syriac, Kaithi and Egyptian characters after them.
+    seen = {0x600, 0x601, 0x602, 0x603, 0x604, 0x605, 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
+    seen |= {*range(0x13430, 0x13440), *range(0x1BCA0, 0x1BCA4)}
+    assert {ord(character) for character in passed} <= seen
+
+
+def test_quoted_text_cannot_close_its_quotes_or_begin_a_line() -> None:
+    assert quoted('a" resolved\n1de4b2d9 new "b\\') == r'"a\" resolved\n1de4b2d9 new \"b\\"'
+
+
+def test_every_line_of_a_comment_is_marked_as_a_quotation() -> None:
+    assert indented("one\n- two\r\nthree\u2028four") == "  > one\n  > - two\\r\n  > three\\u2028four"
+
+
+@pytest.mark.parametrize("plain", ["Überlauf in Zeile 3", "メモリ不足", "🦉 failed", "a\tb", "é"])
+def test_what_can_be_seen_stays(plain: str) -> None:
+    assert visible(plain) == plain
