@@ -104,7 +104,7 @@ def _moved(tx: Transaction, apps: Sequence[int], selection: Selection, cursor: C
     return tx.all(
         f"""
         SELECT m.last_seen_at, i.id, i.key
-        FROM issue_moves m JOIN issues i ON i.key = m.issue
+        FROM issue_moves m CROSS JOIN issues i ON i.key = m.issue  -- in this order: moves are few, issues many
         WHERE m.move > :begun AND m.since <= :begun AND (m.last_seen_at, i.id) < (:at, :id)
             AND i.app IN ({listed(apps)})
             AND (:status IS NULL OR i.status = :status) AND (:is_dev IS NULL OR i.is_dev = :is_dev)
