@@ -116,6 +116,21 @@ def test_nothing_but_the_protocol_reaches_standard_output(world: World) -> None:
     assert SECRETS["agent"].encode() not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_though_its_input_is_open(world: World, number: signal.Signals) -> None:
+    command = [*COMMAND, "--store", str(world.store.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        assert server.stdin
+        assert server.stdout
+        assert server.stderr
+        server.stdin.write(message(1, "tools/call", name="whoami", arguments={}))
+        server.stdin.flush()
+        assert json.loads(server.stdout.readline())["id"] == 1
+        server.send_signal(number)
+        assert server.wait(timeout=30) == 0
+        assert server.stderr.read() == b""
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -1,8 +1,12 @@
 """`owlmetry-mcp serve`: the MCP server on standard input and output."""
 
 import logging
+import os
+import signal
 import sys
 from argparse import Namespace
+from types import FrameType
+from typing import NoReturn
 
 import anyio
 
@@ -25,7 +29,19 @@ def serve(_: Namespace, settings: Settings) -> None:
             file=sys.stderr,
         )
     with Store(settings.store) as store:
+        _leave_at_once_on_signals(store)
         anyio.run(_server(store, settings).run_stdio_async)
+
+
+def _leave_at_once_on_signals(store: Store) -> None:
+    """Cancelled, the SDK's transport waits for one more line on standard input, which may never come."""
+
+    def leave(_: int, __: FrameType | None) -> NoReturn:
+        store.close()
+        os._exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
 
 
 def _server(store: Store, settings: Settings) -> TriageServer:
