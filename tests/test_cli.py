@@ -16,8 +16,8 @@ from owlmetry_mcp.cli.main import main
 from owlmetry_mcp.issues.errors import PermissionDeniedError, UnauthenticatedError
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.models import KeyIdentity, UserIdentity
-from tests.conftest import FIXTURE, SECRETS, SYMBOLS
 from tests.test_readme import commands
+from tests.world import FIXTURE, SECRETS, SYMBOLS
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -9,7 +9,7 @@ from owlmetry_mcp.cli.parser import parser
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.tools import registered
 from owlmetry_mcp.settings import Settings, load
-from tests.conftest import ROOT
+from tests.world import ROOT
 
 README = (ROOT / "README.md").read_text()
 SHELL_BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

@@ -15,7 +15,7 @@ from mcp_types import Implementation
 
 from owlmetry_mcp import __version__
 from owlmetry_mcp.backends.store.store import Store
-from tests.conftest import FIXTURE, SECRETS, SYMBOLS, World
+from tests.world import FIXTURE, SECRETS, SYMBOLS, World
 
 COMMAND = [sys.executable, "-m", "owlmetry_mcp"]
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28", "2026-07-28": "2026-07-28"}

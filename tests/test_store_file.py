@@ -14,7 +14,7 @@ from owlmetry_mcp.backends.store import file, schema, transactions
 from owlmetry_mcp.backends.store.first_start import leave_empty
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import StoreBusyError, StoreError
-from tests.conftest import FakeClock
+from tests.world import FakeClock
 
 
 @pytest.fixture

@@ -4,16 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from mcp import Client
-from mcp_types import CallToolResult, Implementation, TextContent
 
-from owlmetry_mcp.backends.base import Backend
-from owlmetry_mcp.backends.store.backend import acting_as_local_agent
 from owlmetry_mcp.backends.store.importing import import_document
 from owlmetry_mcp.backends.store.transactions import json_text
-from owlmetry_mcp.server.desk import Desk
-from owlmetry_mcp.server.server import INSTRUCTIONS, TriageServer
-from tests.conftest import FIXTURE, SYMBOLS, World
+from owlmetry_mcp.server.server import INSTRUCTIONS
+from tests.agent import Agent, agent_of
+from tests.world import FIXTURE, SYMBOLS, World
 
 TOOLS = [
     "list_issues", "get_issue", "update_status", "merge", "comment", "list_comments", "edit_comment", "delete_comment",
@@ -21,57 +17,6 @@ TOOLS = [
 ]  # fmt: skip
 SHOP, BLOG, TIMEOUT = SYMBOLS["shop"], SYMBOLS["blog"], SYMBOLS["i_timeout"]
 NEW_ID = "0b530b59-26e7-4bc6-a9da-167f4066bd78"
-
-
-class Agent:
-    """A client that checks each answer on its way, and connects anew for each call, as the protocol lets it."""
-
-    def __init__(self, server: TriageServer, name: str) -> None:
-        self._server = server
-        self._name = name
-        self.text = ""
-        """The text of the last answer."""
-
-    def connected(self) -> Client:
-        return Client(self._server, client_info=Implementation(name=self._name, version="1"))
-
-    async def _answered(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
-        async with self.connected() as client:
-            result = await client.call_tool(tool, arguments)
-        (block,) = result.content
-        assert isinstance(block, TextContent)
-        self.text = block.text
-        return result
-
-    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """The structured answer. The SDK's client holds it against the tool's output schema."""
-        result = await self._answered(tool, arguments)
-        assert not result.is_error, self.text
-        answer: dict[str, Any] | None = result.structured_content
-        assert answer is not None
-        return answer
-
-    async def refused(self, tool: str, **arguments: Any) -> str:
-        result = await self._answered(tool, arguments)
-        assert result.is_error
-        assert result.structured_content is None
-        for boilerplate in ("Error executing tool", "validation error", "pydantic", "Traceback", "input_value"):
-            assert boilerplate not in self.text
-        return self.text
-
-
-def agent_of(
-    world: World, who: str | None = "agent", project_id: str | None = None, client_name: str = "test-client"
-) -> Agent:
-    async def open_backend(name: str | None) -> Backend:
-        return world.acting_as(who) if who else await acting_as_local_agent(world.store, name)
-
-    return Agent(TriageServer(Desk(open_backend, project_id)), client_name)
-
-
-@pytest.fixture
-def agent(world: World) -> Agent:
-    return agent_of(world)
 
 
 # What the server says of itself
@@ -314,74 +259,6 @@ async def test_a_key_that_may_not_list_projects_is_told_what_to_do(world: World)
     world.store.write(lambda tx: tx.run("""UPDATE api_keys SET permissions = '["issues:read"]'"""))
     agent = agent_of(world)
     assert "OWLMETRY_PROJECT_ID" in await agent.refused("get_issue", issue_id=TIMEOUT)
-
-
-# How they refuse
-
-
-@pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
-    [
-        ("list_issues", {"stats": "new"}, 'Unknown argument "stats". Did you mean status?'),
-        ("list_issues", {"zzz": 1}, 'Unknown argument "zzz". list_issues takes project_id, team_id, status'),
-        ("whoami", {"me": 1}, 'Unknown argument "me". whoami takes no arguments.'),
-        ("list_isues", {}, 'Unknown tool "list_isues". Did you mean list_issues?'),
-        ("get_issue", {}, "issue_id is required"),
-        ("get_issue", {"issue_id": None}, "issue_id must be text, not null."),
-        ("get_issue", {"issue_id": "nope"}, "issue_id must be a UUID such as"),
-        ("list_issues", {"status": "closed"}, "status must be one of new, in_progress, resolved, silenced, regressed,"),
-        ("list_issues", {"limit": "many"}, "limit must be a whole number"),
-        ("list_issues", {"limit": 0}, "limit must be a whole number, 1 or more, not 0."),
-        ("list_issues", {"is_dev": "maybe"}, "is_dev must be true or false"),
-        ("list_issues", {"cursor": "x"}, "cursor must be the cursor of the page before"),
-        ("list_issues", {"app_id": "Shop"}, "app_id must be a UUID"),
-        ("list_issues", {"project_id": NEW_ID}, "Project not found. list_projects shows"),
-        ("get_issue", {"issue_id": NEW_ID, "project_id": SHOP}, "Issue not found. It may have been merged"),
-        ("comment", {"issue_id": TIMEOUT, "project_id": SHOP, "body": " "}, "body is required"),
-        ("comment", {"issue_id": TIMEOUT, "project_id": SHOP, "body": 5}, "body must be text, not 5."),
-        (
-            "update_status",
-            {"issue_id": SYMBOLS["i_fixed"], "project_id": SHOP, "status": "in_progress"},
-            "Cannot transition from 'resolved' to 'in_progress'. From resolved: new, silenced, snoozed.",
-        ),
-        (
-            "update_status",
-            {"issue_id": TIMEOUT, "project_id": SHOP, "status": "resolved"},
-            "resolved_at_version is required when resolving an issue. Use status='silenced'",
-        ),
-        (
-            "merge",
-            {"target_issue_id": TIMEOUT, "source_issue_id": TIMEOUT, "project_id": SHOP},
-            "Cannot merge an issue into itself",
-        ),
-        (
-            "edit_comment",
-            {"issue_id": TIMEOUT, "project_id": SHOP, "comment_id": SYMBOLS["c_1"], "body": "x"},
-            "Only the original author can edit this comment. Mia Member wrote it; add a comment instead.",
-        ),
-    ],
-)  # fmt: skip
-async def test_a_refusal_says_what_is_wrong_and_what_is_allowed(
-    agent: Agent, tool: str, arguments: dict[str, Any], said: str
-) -> None:
-    assert said in await agent.refused(tool, **arguments)
-
-
-async def test_several_faults_are_told_at_once(agent: Agent) -> None:
-    said = await agent.refused("list_issues", status="x", limit="y", is_dev="z")
-    assert all(f"{name} must be" in said for name in ("status", "limit", "is_dev"))
-
-
-async def test_a_huge_or_hostile_value_is_quoted_short(agent: Agent) -> None:
-    said = await agent.refused("list_issues", status="\u202e\x1b" * 10_000)
-    assert len(said) < 250
-    assert said.isascii() or "…" in said
-    assert "\x1b" not in said
-
-
-async def test_a_wrong_key_is_told_with_each_call_and_not_shown(world: World) -> None:
-    agent = agent_of(world, "expired")
-    assert await agent.refused("list_issues") == "API key expired. `owlmetry-mcp keys create` makes another."
 
 
 # Who acts

@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.issues.errors import UnauthenticatedError
 from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.models import Issue
+from tests.world import SYMBOLS
 
 ISSUE = "projects/([^/]+)/issues/([^/]+)"
 OPERATIONS: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -62,6 +64,12 @@ def as_json(answer: BaseModel | list[Any] | None) -> Any:
     if isinstance(answer, list):
         return [as_json(row) for row in answer]
     return answer and json.loads(answer.model_dump_json())
+
+
+async def issue_of(backend: Backend, name: str) -> Issue:
+    """The issue of the shop with this name, as a list has it."""
+    detail = await backend.get_issue(SYMBOLS["shop"], SYMBOLS[name])
+    return Issue.model_validate(detail.model_dump(include=set(Issue.model_fields)))
 
 
 def bearer(header: str | None) -> str:

@@ -14,7 +14,7 @@ from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import STATUSES
 from owlmetry_mcp.issues.models import Issue, IssuePage
-from tests.conftest import FIXTURE, SYMBOLS, World
+from tests.world import FIXTURE, SYMBOLS, World
 
 ALL = IssueFilter(data_mode="all")
 SHOP, BLOG = SYMBOLS["shop"], SYMBOLS["blog"]

@@ -7,8 +7,8 @@ import pytest
 
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.issues.errors import OwlmetryError
-from tests.conftest import SYMBOLS, World, recording
 from tests.contract.asking import ask, bearer
+from tests.world import SYMBOLS, World, recording
 
 CASES = recording("issues-api.json")["cases"]
 MADE_UP = {

@@ -1,0 +1,76 @@
+"""How the tools refuse: in plain words, with what is allowed and what to do next."""
+
+from typing import Any
+
+import pytest
+
+from tests.agent import Agent, agent_of
+from tests.world import SYMBOLS, World
+
+SHOP, TIMEOUT = SYMBOLS["shop"], SYMBOLS["i_timeout"]
+NEW_ID = "0b530b59-26e7-4bc6-a9da-167f4066bd78"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("list_issues", {"stats": "new"}, 'Unknown argument "stats". Did you mean status?'),
+        ("list_issues", {"zzz": 1}, 'Unknown argument "zzz". list_issues takes project_id, team_id, status'),
+        ("whoami", {"me": 1}, 'Unknown argument "me". whoami takes no arguments.'),
+        ("list_isues", {}, 'Unknown tool "list_isues". Did you mean list_issues?'),
+        ("get_issue", {}, "issue_id is required"),
+        ("get_issue", {"issue_id": None}, "issue_id must be text, not null."),
+        ("get_issue", {"issue_id": "nope"}, "issue_id must be a UUID such as"),
+        ("list_issues", {"status": "closed"}, "status must be one of new, in_progress, resolved, silenced, regressed,"),
+        ("list_issues", {"limit": "many"}, "limit must be a whole number"),
+        ("list_issues", {"limit": 0}, "limit must be a whole number, 1 or more, not 0."),
+        ("list_issues", {"is_dev": "maybe"}, "is_dev must be true or false"),
+        ("list_issues", {"cursor": "x"}, "cursor must be the cursor of the page before"),
+        ("list_issues", {"app_id": "Shop"}, "app_id must be a UUID"),
+        ("list_issues", {"project_id": NEW_ID}, "Project not found. list_projects shows"),
+        ("get_issue", {"issue_id": NEW_ID, "project_id": SHOP}, "Issue not found. It may have been merged"),
+        ("comment", {"issue_id": TIMEOUT, "project_id": SHOP, "body": " "}, "body is required"),
+        ("comment", {"issue_id": TIMEOUT, "project_id": SHOP, "body": 5}, "body must be text, not 5."),
+        (
+            "update_status",
+            {"issue_id": SYMBOLS["i_fixed"], "project_id": SHOP, "status": "in_progress"},
+            "Cannot transition from 'resolved' to 'in_progress'. From resolved: new, silenced, snoozed.",
+        ),
+        (
+            "update_status",
+            {"issue_id": TIMEOUT, "project_id": SHOP, "status": "resolved"},
+            "resolved_at_version is required when resolving an issue. Use status='silenced'",
+        ),
+        (
+            "merge",
+            {"target_issue_id": TIMEOUT, "source_issue_id": TIMEOUT, "project_id": SHOP},
+            "Cannot merge an issue into itself",
+        ),
+        (
+            "edit_comment",
+            {"issue_id": TIMEOUT, "project_id": SHOP, "comment_id": SYMBOLS["c_1"], "body": "x"},
+            "Only the original author can edit this comment. Mia Member wrote it; add a comment instead.",
+        ),
+    ],
+)  # fmt: skip
+async def test_a_refusal_says_what_is_wrong_and_what_is_allowed(
+    agent: Agent, tool: str, arguments: dict[str, Any], said: str
+) -> None:
+    assert said in await agent.refused(tool, **arguments)
+
+
+async def test_several_faults_are_told_at_once(agent: Agent) -> None:
+    said = await agent.refused("list_issues", status="x", limit="y", is_dev="z")
+    assert all(f"{name} must be" in said for name in ("status", "limit", "is_dev"))
+
+
+async def test_a_huge_or_hostile_value_is_quoted_short(agent: Agent) -> None:
+    said = await agent.refused("list_issues", status="\u202e\x1b" * 10_000)
+    assert len(said) < 250
+    assert said.isascii() or "…" in said
+    assert "\x1b" not in said
+
+
+async def test_a_wrong_key_is_told_with_each_call_and_not_shown(world: World) -> None:
+    agent = agent_of(world, "expired")
+    assert await agent.refused("list_issues") == "API key expired. `owlmetry-mcp keys create` makes another."
