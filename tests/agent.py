@@ -52,7 +52,7 @@ class Agent:
 def agent_of(
     world: World, who: str | None = "agent", project_id: str | None = None, client_name: str = "test-client"
 ) -> Agent:
-    async def open_backend(name: str | None) -> Backend:
-        return world.acting_as(who) if who else await acting_as_local_agent(world.store, name)
+    def open_backend(name: str | None) -> Backend:
+        return world.acting_as(who) if who else acting_as_local_agent(world.store, name)
 
     return Agent(TriageServer(Desk(open_backend, project_id)), client_name)

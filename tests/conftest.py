@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from owlmetry_mcp.backends.store import first_start
-from owlmetry_mcp.backends.store.importing import import_document
+from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
 from tests.agent import Agent, agent_of
 from tests.world import FIXTURE, FakeClock, World
@@ -26,7 +26,7 @@ def empty_store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
 
 @pytest.fixture
 def world(empty_store: Store, clock: FakeClock) -> World:
-    empty_store.write(lambda tx: import_document(tx, json.dumps(FIXTURE)))
+    empty_store.write(lambda tx: import_document(tx, read_document(json.dumps(FIXTURE))))
     return World(empty_store, clock)
 
 

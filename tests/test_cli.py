@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from owlmetry_mcp import __version__
-from owlmetry_mcp.backends.store.backend import acting_as
+from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.cli.main import main
 from owlmetry_mcp.issues.errors import PermissionDeniedError, UnauthenticatedError
@@ -145,6 +145,8 @@ def test_projects_and_apps_are_added_to_a_fresh_store(shell: Shell) -> None:
             "choose from 'owner', 'admin', 'member'",
         ),
         (["users", "add", "mia@example.com", "--name", "Mia", "--role", "owner"], 1, "is in the team already"),
+        (["projects", "add", "Shop 2", "--slug", "Shop!"], 1, "--slug must be small letters"),
+        (["apps", "add", "App", "--platform", "web", "--bundle-id", "\udcff"], 1, "--bundle-id must hold no NUL"),
         (["projects", "add", "Shop"], 1, "There is a project shop already"),
         (["apps", "add", "App", "--platform", "web", "--project", "nope"], 1, 'no project "nope"'),
         (["import", "/no/such/file"], 1, "/no/such/file cannot be read"),
@@ -227,17 +229,17 @@ def team(**row: object) -> str:
 
 
 BAD_DOCUMENTS = {
-    "not JSON": ("{,}", "line 1, column 2: not JSON"),
-    "not text": (b"\xff\xfe\x00", "not JSON"),
-    "no object": ("[]", "must be a JSON object with the sections teams"),
-    "nested deeply": ("[" * 200_000, "not JSON"),
-    "a section that is no list": ('{"teams": {}}', "teams: must be a list of rows"),
+    "not JSON": ("{,}", "Invalid JSON: key must be a string at line 1 column 2"),
+    "not text": (b"\xff\xfe\x00", "Invalid JSON"),
+    "no object": ("[]", "Input should be an object"),
+    "nested deeply": ("[" * 200_000, "Invalid JSON: recursion limit exceeded"),
+    "a section that is no list": ('{"teams": {}}', "teams: Input should be a valid array"),
     "a row that is no object": ('{"teams": [1]}', "teams[0]: "),
     "a missing field": (team(name="x"), "teams[0].slug: "),
     "a bad id": (team(id="1"), "teams[0].id: an id must be a UUID"),
     "text with NUL": (team(name="a\0", slug="x"), "teams[0].name: text must hold no NUL"),
-    "half a character": (team(name="\ud83e", slug="x"), "teams[0].name: text must hold no NUL and no unpaired"),
-    "a number too long": (f'{{"teams": [{"9" * 5000}]}}', "not JSON"),
+    "half a character": (team(name="\ud83e", slug="x"), "Invalid JSON: unexpected end of hex escape"),
+    "a number too long": (f'{{"teams": [{"9" * 5000}]}}', "Invalid JSON: number out of range"),
 }  # fmt: skip
 
 
@@ -273,6 +275,11 @@ BAD_ROWS = {
     "users[0].memberships[0].team_id": {"memberships": [{"team_id": SYMBOLS["ghost"], "role": "member"}]},
     "users[0].memberships[0].role": {"memberships": [{"team_id": SYMBOLS["team_a"], "role": "king"}]},
     "apps[0].team_id": {"team_id": SYMBOLS["team_b"]},
+    "fingerprints[0].issue_id": {"issue_id": SYMBOLS["i_foreign"]},
+    "attachments[0].issue_id": {"issue_id": SYMBOLS["i_blog"]},
+    "attachments[0].project_id": {"project_id": SYMBOLS["blog"]},
+    "api_keys[5].app_id": {"team_id": SYMBOLS["team_b"]},
+    "api_keys[7]": {"app_id": None},
 }  # fmt: skip
 
 
@@ -294,6 +301,40 @@ def test_importing_twice_is_refused_and_changes_nothing(imported: Shell, tmp_pat
     imported.run("import", str(tmp_path / "fixture.json"), code=1)
     assert "teams[0]: there is one already" in imported.errors
     assert imported.run("export", "-") == before
+
+
+@pytest.mark.parametrize("document", [{}, {"teams": []}, {"users": []}])
+def test_an_import_of_nothing_leaves_a_fresh_store_as_it_was(
+    shell: Shell, tmp_path: Path, document: dict[str, object]
+) -> None:
+    before = shell.run("export", "-")
+    file = tmp_path / "nothing.json"
+    file.write_text(json.dumps(document))
+    shell.run("import", str(file))
+    assert shell.run("export", "-") == before
+
+
+def test_issues_can_be_imported_into_the_app_of_a_fresh_store(shell: Shell, tmp_path: Path) -> None:
+    app = json.loads(shell.run("export", "-"))["apps"][0]
+    issue = FIXTURE["issues"][0] | {"app_id": app["id"], "project_id": app["project_id"]}
+    file = tmp_path / "issue.json"
+    file.write_text(json.dumps({"issues": [issue]}))
+    shell.run("import", str(file))
+    assert json.loads(shell.run("export", "-"))["issues"] == [issue]
+
+
+async def test_a_local_agent_at_work_goes_on_after_an_import(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "fixture.json"
+    file.write_text(json.dumps(FIXTURE))
+    with Store(shell.path) as store:
+        agent = acting_as_local_agent(store, "claude-code")
+        before = await agent.whoami()
+        shell.run("import", str(file))
+        after = await agent.whoami()
+    assert isinstance(before, KeyIdentity)
+    assert isinstance(after, KeyIdentity)
+    assert (before.name, before.team.name) == ("claude-code", "My team")
+    assert (after.name, after.team.name) == ("claude-code", "Night Owls")
 
 
 def test_an_import_into_a_store_in_use_adds_to_it(shell: Shell, tmp_path: Path) -> None:

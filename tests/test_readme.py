@@ -31,7 +31,7 @@ def choices(command: ArgumentParser) -> dict[str, ArgumentParser]:
 
 
 def test_the_tools_are_those_of_the_readme() -> None:
-    async def open_nothing(_: str | None) -> None: ...
+    def open_nothing(_: str | None) -> None: ...
 
     tools = [tool.name for tool in registered(Desk(open_nothing))]  # type: ignore[arg-type]  # no tool is called
     section = README.partition("## The tools")[2].partition("\n## ")[0]

@@ -14,6 +14,7 @@ from owlmetry_mcp.backends.store import file, schema, transactions
 from owlmetry_mcp.backends.store.first_start import leave_empty
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import StoreBusyError, StoreError
+from owlmetry_mcp.issues.times import now
 from tests.world import FakeClock
 
 
@@ -86,18 +87,34 @@ def test_another_programs_database_is_refused_and_left_as_it_was(path: Path) -> 
     assert [entry.name for entry in path.parent.iterdir()] == ["store.db"]
 
 
-@pytest.mark.parametrize("place", ["a directory", "in a file", "in a place that is not ours"])
+@pytest.mark.parametrize("place", ["a directory", "in a file", "in a place that is not ours", "a name too long"])
 def test_a_path_where_no_store_can_be_is_told(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("x")
     paths = {
         "a directory": tmp_path,
         "in a file": tmp_path / "file" / "store.db",
         "in a place that is not ours": Path("/proc/x/s"),
+        "a name too long": tmp_path / ("x" * 300),
     }
     with pytest.raises(
         StoreError, match=r"cannot be (opened|made): .* Name another file with --store or OWLMETRY_STORE"
     ):
         Store(paths[place])
+
+
+def test_without_hard_links_a_store_is_made_once_all_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    made(path)
+    with Store(path) as store:
+        store.write(lambda tx: tx.run("UPDATE teams SET name = 'written'"))
+        file._create(path, now, leave_empty)  # noqa: SLF001 - as a slower process does, that has not seen the first's
+        assert store.read(lambda tx: tx.all("SELECT name FROM teams")) == [("written",)]
+    with Store(path) as store:
+        assert store.read(lambda tx: tx.all("SELECT name FROM teams")) == [("written",)]
+    assert [entry.name for entry in path.parent.iterdir()] == ["store.db"]
 
 
 def test_an_old_store_is_migrated_in_transactions(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """The Backend protocol: an issue tracker, opened for one credential and acting as it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from owlmetry_mcp.issues.filters import IssueFilter
@@ -101,5 +101,5 @@ class Backend(Protocol):
         ...
 
 
-BackendOpener = Callable[[str | None], Awaitable[Backend]]
+BackendOpener = Callable[[str | None], Backend]
 """Opens the backend for a client that calls itself so (None: it gave no name), which names the local agent key."""

@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from owlmetry_mcp import __version__
-from owlmetry_mcp.backends.store.importing import import_document
+from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.cli import demo_data
 from owlmetry_mcp.issues import times
@@ -30,7 +30,7 @@ AGENT_NAME = "demo-agent"
 def demo(_: Namespace, __: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="owlmetry-demo-") as directory:
         path = Path(directory) / "store.db"
-        document = json.dumps(demo_data.document(times.now()))
+        document = read_document(json.dumps(demo_data.document(times.now())))
         with Store(path) as store:
             store.write(lambda tx: import_document(tx, document))
         try:

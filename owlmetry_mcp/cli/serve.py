@@ -45,9 +45,9 @@ def _leave_at_once_on_signals(store: Store) -> None:
 
 
 def _server(store: Store, settings: Settings) -> TriageServer:
-    async def open_backend(client_name: str | None) -> Backend:
+    def open_backend(client_name: str | None) -> Backend:
         if settings.api_key is not None:
             return acting_as(store, settings.api_key)
-        return await acting_as_local_agent(store, settings.agent_name or client_name)
+        return acting_as_local_agent(store, settings.agent_name or client_name)
 
     return TriageServer(Desk(open_backend, settings.project_id))

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from owlmetry_mcp.backends.store.exporting import export_document
-from owlmetry_mcp.backends.store.importing import import_document
+from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.settings import Settings
@@ -22,8 +22,9 @@ def import_file(parsed: Namespace, settings: Settings) -> None:
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"{name} cannot be read: {error}") from error
     try:
+        document = read_document(text)
         with Store(settings.store) as store:
-            imported = store.write(lambda tx: import_document(tx, text))
+            imported = store.write(lambda tx: import_document(tx, document))
     except InvalidInputError as error:
         raise InvalidInputError(f"{name}: {error.message}", "Nothing was imported.") from error
     counts = (f"{count} {section.replace('_', ' ')}" for section, count in imported.counts.items() if count)

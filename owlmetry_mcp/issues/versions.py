@@ -7,7 +7,6 @@ suffix is left out, a pre-release (`-beta`) sorts before its release.
 import re
 from itertools import zip_longest
 
-_BUILD = re.compile(r"\s+\([^()]*\)\s*$")
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 
 
@@ -28,11 +27,19 @@ def compare(left: str, right: str) -> int:
 
 def _split(version: str) -> tuple[list[str], list[str]]:
     """The dotted parts of the release, and those of the pre-release, if it is one."""
-    bare = _BUILD.sub("", version.strip())
+    bare = _without_build(version.strip())
     if bare[:1] in ("v", "V"):
         bare = bare[1:]
     release, _, preview = bare.partition("-")
     return release.split("."), preview.split(".") if preview else []
+
+
+def _without_build(version: str) -> str:
+    """`1.2.3 (456)` as `1.2.3`; by search from the end, in linear time whatever the text."""
+    if not version.endswith(")"):
+        return version
+    before = version[: version.rfind("(")]
+    return before.rstrip() if before[-1:].isspace() else version
 
 
 def _compare_parts(left: list[str], right: list[str]) -> int:

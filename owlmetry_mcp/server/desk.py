@@ -20,10 +20,10 @@ class Desk:
         self._backends: dict[str | None, Backend] = {}
         self._projects: dict[str, str] = {}
 
-    async def backend(self, client_name: str | None) -> Backend:
+    def backend(self, client_name: str | None) -> Backend:
         """The backend for a client that calls itself so: the same one each time."""
         if client_name not in self._backends:
-            self._backends[client_name] = await self._open_backend(client_name)
+            self._backends[client_name] = self._open_backend(client_name)
         return self._backends[client_name]
 
     def remember(self, issues: Iterable[Issue]) -> None:

@@ -50,7 +50,7 @@ class Tools:
         limit: Limit = DEFAULT_LISTED,
     ) -> CallToolResult:
         """Issues, most recently seen first."""
-        backend = await self._backend(ctx)
+        backend = self._backend(ctx)
         wanted = IssueFilter(status=status, app_id=app_id, is_dev=is_dev, data_mode=data_mode)
         project_id = project_id or self._desk.project_id
         if project_id and not team_id:
@@ -137,20 +137,20 @@ class Tools:
 
     async def list_projects(self, ctx: Context) -> CallToolResult:
         """The projects you can see."""
-        found = await (await self._backend(ctx)).list_projects()
+        found = await self._backend(ctx).list_projects()
         return _answer(structured.projects(found), text.projects(found))
 
     async def whoami(self, ctx: Context) -> CallToolResult:
         """Who you act as, and what you may do."""
-        found = await (await self._backend(ctx)).whoami()
+        found = await self._backend(ctx).whoami()
         return _answer(structured.identity(found), text.identity(found))
 
-    async def _backend(self, ctx: Context) -> Backend:
+    def _backend(self, ctx: Context) -> Backend:
         client = ctx.session.client_params
-        return await self._desk.backend(client.client_info.name if client else None)
+        return self._desk.backend(client.client_info.name if client else None)
 
     async def _at(self, ctx: Context, issue_id: str, project_id: str | None) -> tuple[Backend, str]:
-        backend = await self._backend(ctx)
+        backend = self._backend(ctx)
         return backend, await self._desk.project_of(backend, issue_id, project_id)
 
 

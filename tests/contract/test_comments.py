@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from owlmetry_mcp.backends.store.importing import import_document
+from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.issues.errors import (
     InvalidInputError,
     NotFoundError,
@@ -96,6 +96,6 @@ async def test_the_100_latest_attachments_are_shown(world: World) -> None:
         row | {"id": f"{number:08d}-0000-4000-8000-000000000000", "created_at": f"2026-10-19T00:00:00.{number:03d}Z"}
         for number in range(150)
     ]
-    world.store.write(lambda tx: import_document(tx, json.dumps({"attachments": rows})))
+    world.store.write(lambda tx: import_document(tx, read_document(json.dumps({"attachments": rows}))))
     detail = await world.acting_as("agent").get_issue(*(SHOP, SYMBOLS["i_timeout"]))
     assert [attachment.id for attachment in detail.attachments] == [row["id"] for row in reversed(rows[50:])]

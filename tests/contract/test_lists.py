@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from owlmetry_mcp.backends.base import Backend
-from owlmetry_mcp.backends.store.importing import import_document
+from owlmetry_mcp.backends.store.importing import import_document, read_document
+from owlmetry_mcp.backends.store.listing import KEPT_MOVES
 from owlmetry_mcp.backends.store.transactions import json_text
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.filters import IssueFilter
@@ -17,6 +18,7 @@ from owlmetry_mcp.issues.models import Issue, IssuePage
 from tests.world import FIXTURE, SYMBOLS, World
 
 ALL = IssueFilter(data_mode="all")
+OF_SHOP = [row for row in FIXTURE["issues"] if row["project_id"] == SYMBOLS["shop"]]
 SHOP, BLOG = SYMBOLS["shop"], SYMBOLS["blog"]
 
 
@@ -101,7 +103,7 @@ def add_issues(world: World, count: int, last_seen_at: str = "2026-10-02T00:00:0
     """Issues that were all seen at the same instant."""
     template = next(row for row in FIXTURE["issues"] if row["id"] == SYMBOLS["i_tie_0"])
     rows = [template | {"id": str(uuid.UUID(int=index << 64)), "last_seen_at": last_seen_at} for index in range(count)]
-    world.store.write(lambda tx: import_document(tx, json_text({"issues": rows})))
+    world.store.write(lambda tx: import_document(tx, read_document(json_text({"issues": rows}))))
     return [row["id"] for row in rows]
 
 
@@ -170,6 +172,16 @@ async def test_a_walk_meets_the_target_of_a_merge_where_it_stood(world: World) -
     assert ids(await walk(backend, 200)).index(oldest) < expected.index(oldest)
 
 
+async def test_merges_between_pages_do_not_end_a_walk(world: World) -> None:
+    """The first merge's target has moved, and is then merged away itself, with what is remembered of its move."""
+    backend = world.acting_as("agent")
+    cursor = (await backend.list_issues(SHOP, ALL, limit=2)).cursor
+    await backend.merge(SHOP, SYMBOLS["i_tie_1"], SYMBOLS["i_fixed"])
+    await backend.merge(SHOP, SYMBOLS["i_tie_0"], SYMBOLS["i_tie_1"])
+    rest = ids((await backend.list_issues(SHOP, ALL, limit=200, cursor=cursor)).issues)
+    assert rest == [id_ for id_ in in_order(OF_SHOP)[2:] if id_ not in (SYMBOLS["i_tie_1"], SYMBOLS["i_fixed"])]
+
+
 async def test_an_issue_merged_away_is_met_no_more(world: World) -> None:
     backend = world.acting_as("agent")
     gone = SYMBOLS["i_tie_1"]
@@ -185,10 +197,11 @@ async def test_an_issue_merged_away_is_met_no_more(world: World) -> None:
 async def test_a_cursor_whose_walk_can_no_longer_be_followed_is_refused(world: World) -> None:
     backend = world.acting_as("agent")
     cursor = (await backend.list_issues(SHOP, ALL, limit=2)).cursor
+    move = "UPDATE sqlite_sequence SET seq = ? WHERE name = 'issue_moves'"
     seen_again(world, SYMBOLS["i_fixed"])
-    seen_again(world, SYMBOLS["i_fixed"])
-    assert await backend.list_issues(SHOP, ALL, limit=2, cursor=cursor)
-    world.store.write(lambda tx: tx.run("DELETE FROM issue_moves WHERE move = 1"))
+    world.store.write(lambda tx: tx.run(move, (KEPT_MOVES,)))
+    assert (await backend.list_issues(SHOP, ALL, limit=2, cursor=cursor)).has_more
+    world.store.write(lambda tx: tx.run(move, (KEPT_MOVES + 1,)))
     with pytest.raises(InvalidInputError, match="begun too long ago"):
         await backend.list_issues(SHOP, ALL, limit=2, cursor=cursor)
 
@@ -212,7 +225,7 @@ async def test_a_list_of_many_apps_is_one_list(world: World) -> None:
     ]
     template = next(row for row in FIXTURE["issues"] if row["id"] == SYMBOLS["i_blog"])
     issues = [template | {"id": str(uuid.UUID(int=index << 70)), "app_id": app["id"]} for index, app in enumerate(apps)]
-    world.store.write(lambda tx: import_document(tx, json_text({"apps": apps, "issues": issues})))
+    world.store.write(lambda tx: import_document(tx, read_document(json_text({"apps": apps, "issues": issues}))))
     expected = in_order([row for row in FIXTURE["issues"] if row["project_id"] == BLOG] + issues)
     assert ids(await walk(world.acting_as("agent"), 9, project=BLOG)) == expected
 

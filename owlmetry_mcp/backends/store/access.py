@@ -16,13 +16,17 @@ _TOKEN_REMEDY = "`owlmetry-mcp token EMAIL` makes a user's token; agents' keys b
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a caller shows: a key's secret, of which only the digest is kept, a user's JWT, or nothing but a local key's
-    id, which whoever can open the file may name.
+    """What a caller shows: a key's secret, of which only the digest is kept, a user's JWT, or nothing but the name of a
+    local agent key, which whoever can open the file may act as.
     """
 
     secret_sha256: str | None = None
     token: str | None = field(default=None, repr=False)
-    local_key_id: str | None = None
+    local_name: str | None = None
+
+
+class NoLocalKeyError(Exception):
+    """There is no local agent key of that name yet; it is for the caller to make one."""
 
 
 def credential(shown: str) -> Credential:
@@ -56,22 +60,22 @@ class Caller:
         return self.roles.get(team) in ("owner", "admin")
 
 
-def authenticate(tx: Transaction, shown: Credential, permission: str | None = None) -> Caller:
+def authenticate(tx: Transaction, shown: Credential, permission: str) -> Caller:
     """
     Raises:
         UnauthenticatedError: the credential is unknown, revoked or expired.
         PermissionDeniedError: it lacks the permission.
+        NoLocalKeyError: it is the name of a local agent key that there is not yet.
     """
     caller = _user(tx, shown.token)[1] if shown.token is not None else _key(tx, shown)[1]
-    if permission is not None:
-        caller.require(permission)
+    caller.require(permission)
     return caller
 
 
 def identify(tx: Transaction, shown: Credential) -> Identity:
     """
     Raises:
-        UnauthenticatedError: as `authenticate`.
+        UnauthenticatedError, NoLocalKeyError: as `authenticate`.
     """
     return _user(tx, shown.token)[0] if shown.token is not None else _key(tx, shown)[0]
 
@@ -93,10 +97,13 @@ def _key(tx: Transaction, shown: Credential) -> tuple[KeyIdentity, Caller]:
         """
         SELECT k.id, k.name, k.key_type, k.permissions, k.expires_at, k.revoked_at, t.key, t.id, t.name, t.slug
         FROM api_keys k JOIN teams t ON t.key = k.team
-        WHERE k.secret_sha256 = :secret_sha256 OR (k.id = :local_key_id AND k.secret_sha256 IS NULL)
+        WHERE k.secret_sha256 = :secret_sha256
+            OR (k.name = :local_name AND k.secret_sha256 IS NULL AND k.team = (SELECT min(key) FROM teams))
         """,
-        {"secret_sha256": shown.secret_sha256, "local_key_id": shown.local_key_id},
+        {"secret_sha256": shown.secret_sha256, "local_name": shown.local_name},
     )
+    if row is None and shown.local_name is not None:
+        raise NoLocalKeyError
     if row is None:
         raise UnauthenticatedError(
             "Invalid API key", "Check OWLMETRY_API_KEY; `owlmetry-mcp keys list` shows the keys of a store."
@@ -108,6 +115,7 @@ def _key(tx: Transaction, shown: Credential) -> tuple[KeyIdentity, Caller]:
         raise UnauthenticatedError("API key expired", "`owlmetry-mcp keys create` makes another.")
     granted = json.loads(permissions)
     identity = KeyIdentity(
+        type="api_key",
         key_type=key_type,
         id=key_id,
         name=name,
@@ -131,6 +139,7 @@ def _user(tx: Transaction, token: str) -> tuple[UserIdentity, Caller]:
         (user,),
     )
     identity = UserIdentity(
+        type="user",
         user=User(id=user_id, email=email, name=name),
         teams=[Membership(id=id_, name=team_name, slug=slug, role=role) for _, id_, team_name, slug, role in teams],
     )
@@ -151,7 +160,7 @@ def _subject(tx: Transaction, token: str) -> str:
             options={"require": ["sub", "exp"], "verify_exp": False, "verify_iat": False},
         )
         expired = float(claims["exp"]) <= datetime.fromisoformat(tx.now).timestamp()
-    except (jwt.InvalidTokenError, UnicodeEncodeError, TypeError, ValueError) as error:
+    except (jwt.InvalidTokenError, UnicodeEncodeError, TypeError, ValueError, RecursionError) as error:
         raise UnauthenticatedError("Invalid or expired token", _TOKEN_REMEDY) from error
     if expired:
         raise UnauthenticatedError("Invalid or expired token", _TOKEN_REMEDY)

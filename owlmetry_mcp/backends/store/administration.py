@@ -5,12 +5,13 @@ import re
 import secrets
 import sqlite3
 import uuid
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from owlmetry_mcp.backends.store import audit
 from owlmetry_mcp.backends.store.access import KEY_PREFIXES, secret_sha256, sign_token
-from owlmetry_mcp.backends.store.transactions import Transaction, json_text
+from owlmetry_mcp.backends.store.transactions import Transaction, is_collision, json_text
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import ConflictError, InvalidInputError, NotFoundError
 from owlmetry_mcp.issues.models import KeyType, Platform, Role
@@ -51,13 +52,14 @@ def add_project(tx: Transaction, team: int, name: str, slug: str | None = None) 
     Raises:
         ConflictError: the team has a project with that slug.
     """
-    return _add(tx, "project", {"team": team, "name": checked_name(name), "slug": _slug(slug or name)})
+    if slug is not None and slug != _slug(slug):
+        raise InvalidInputError(f"--slug must be small letters, digits and single hyphens, not {shown(slug)}")
+    return _add(tx, "project", {"team": team, "name": checked_name(name), "slug": slug or _slug(name)})
 
 
 def add_app(tx: Transaction, project: int, name: str, platform: Platform, bundle_id: str | None = None) -> Added:
-    return _add(
-        tx, "app", {"project": project, "name": checked_name(name), "platform": platform, "bundle_id": bundle_id}
-    )
+    bundle = None if bundle_id is None else checked_name(bundle_id, "--bundle-id")
+    return _add(tx, "app", {"project": project, "name": checked_name(name), "platform": platform, "bundle_id": bundle})
 
 
 def add_user(tx: Transaction, team: int, email: str, name: str, role: Role) -> Added:
@@ -73,6 +75,8 @@ def add_user(tx: Transaction, team: int, email: str, name: str, role: Role) -> A
     try:
         tx.run("INSERT INTO memberships (user, team, role) VALUES (?, ?, ?)", (user.key, team, role))
     except sqlite3.IntegrityError as error:
+        if not is_collision(error):
+            raise
         raise ConflictError(f"{email} is in the team already") from error
     audit.record(tx, None, "member.add", user.id, role=role)
     return user
@@ -130,19 +134,16 @@ def create_agent_key(
     return _add(tx, "api_key", row), secret
 
 
-def local_agent_key(tx: Transaction, wanted_name: str | None) -> str:
-    """The id of the local agent key of that name in the store's first team, made if there is none.
+def local_agent_name(wanted: str | None) -> str:
+    """What of a client's name for itself can be a key's name."""
+    return "".join(filter(str.isprintable, wanted or "")).strip()[:MAX_NAME_LENGTH] or LOCAL_AGENT_NAME
 
-    The name is a client's own word: what of it cannot be a name is left out.
-    """
-    name = "".join(filter(str.isprintable, wanted_name or "")).strip()[:MAX_NAME_LENGTH] or LOCAL_AGENT_NAME
-    team = find_team(tx).key
-    row = tx.one("SELECT id FROM api_keys WHERE team = ? AND name = ? AND secret_sha256 IS NULL", (team, name))
-    if row:
-        found: str = row[0]
-        return found
-    permissions = json_text(ALL_PERMISSIONS)
-    return _add(tx, "api_key", {"team": team, "key_type": "agent", "name": name, "permissions": permissions}).id
+
+def make_local_agent_key(tx: Transaction, name: str) -> None:
+    """The local agent key of that name in the store's first team, unless another process has made it."""
+    row = {"team": find_team(tx).key, "key_type": "agent", "name": name, "permissions": json_text(ALL_PERMISSIONS)}
+    with suppress(ConflictError):
+        _add(tx, "api_key", row)
 
 
 def list_keys(tx: Transaction) -> list[Key]:
@@ -215,6 +216,8 @@ def _add(tx: Transaction, kind: str, row: dict[str, object]) -> Added:
     try:
         key = tx.insert(f"{kind}s", {"id": new_id, **row, "created_at": tx.now})
     except sqlite3.IntegrityError as error:
+        if not is_collision(error):
+            raise
         raise ConflictError(f"There is a {kind} {row.get('slug', row['name'])} already") from error
     name = str(row["name"])
     audit.record(tx, None, f"{kind}.add", new_id, name=name)

@@ -1,20 +1,10 @@
 """The trail of who changed what, written in the transaction of the change itself."""
 
-from typing import Protocol
-
+from owlmetry_mcp.backends.store.access import Caller
 from owlmetry_mcp.backends.store.transactions import Transaction, json_text
 
 
-class Actor(Protocol):
-    @property
-    def type(self) -> str: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-
-
-def record(tx: Transaction, actor: Actor | None, action: str, subject_id: str, **detail: object) -> None:
+def record(tx: Transaction, actor: Caller | None, action: str, subject_id: str, **detail: object) -> None:
     """One line of the trail. Without an actor it was the operator, at the command line."""
     tx.insert(
         "audit",

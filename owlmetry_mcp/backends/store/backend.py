@@ -1,12 +1,12 @@
 """The Backend protocol over an embedded store."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from owlmetry_mcp.backends.store import access, administration, comments, issues, listing
 from owlmetry_mcp.backends.store.access import Caller, Credential
 from owlmetry_mcp.backends.store.cursors import Cursor
-from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.backends.store.store import Store, Work
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
 from owlmetry_mcp.issues import filters, parameters
 from owlmetry_mcp.issues.errors import InvalidInputError
@@ -24,10 +24,12 @@ def acting_as(store: Store, credential: str) -> "StoreBackend":
     return StoreBackend(store, access.credential(credential))
 
 
-async def acting_as_local_agent(store: Store, name: str | None) -> "StoreBackend":
-    """The store as its local agent key of that name, made if there is none. Unusable names give way to a common one."""
-    key_id = await store.writing(lambda tx: administration.local_agent_key(tx, name))
-    return StoreBackend(store, Credential(local_key_id=key_id))
+def acting_as_local_agent(store: Store, name: str | None) -> "StoreBackend":
+    """The store as its local agent key of that name, made when it is first needed.
+
+    The name is a client's own word: what of it cannot be a name is left out.
+    """
+    return StoreBackend(store, Credential(local_name=administration.local_agent_name(name)))
 
 
 class _Place(NamedTuple):
@@ -49,7 +51,7 @@ class StoreBackend:
         self._credential = credential
 
     async def whoami(self) -> Identity:
-        return await self._store.reading(lambda tx: access.identify(tx, self._credential))
+        return await self._run(self._store.reading, lambda tx: access.identify(tx, self._credential))
 
     async def list_projects(self) -> list[Project]:
         def work(tx: Transaction, caller: Caller) -> list[Project]:
@@ -155,8 +157,16 @@ class StoreBackend:
         return await self._at_issue(WRITE, project_id, issue_id, work)
 
     async def _as_caller(self, permission: str, work: Callable[[Transaction, Caller], Result]) -> Result:
-        run = self._store.writing if permission == WRITE else self._store.reading
-        return await run(lambda tx: work(tx, access.authenticate(tx, self._credential, permission)))
+        lane = self._store.writing if permission == WRITE else self._store.reading
+        return await self._run(lane, lambda tx: work(tx, access.authenticate(tx, self._credential, permission)))
+
+    async def _run(self, lane: Callable[[Work[Result]], Awaitable[Result]], work: Work[Result]) -> Result:
+        try:
+            return await lane(work)
+        except access.NoLocalKeyError:
+            name = self._credential.local_name or ""
+            await self._store.writing(lambda tx: administration.make_local_agent_key(tx, name))
+            return await lane(work)
 
     async def _at_issue(
         self, permission: str, project_id: str, issue_id: str, work: Callable[[Transaction, Caller, _Place], Result]

@@ -2,8 +2,9 @@
 never shows besides: users' memberships, keys' digests, deletions, the audit trail.
 """
 
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -36,9 +37,9 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Row(BaseModel):
-    """Strict, so that a number is not taken for text; fields it does not know are passed over."""
+    """Strict, so that a number is not taken for text; fields it does not know are kept aside, to be named."""
 
-    model_config = ConfigDict(strict=True, defer_build=True)
+    model_config = ConfigDict(strict=True, extra="allow", defer_build=True)
 
 
 class TeamRow(Row):
@@ -97,6 +98,8 @@ class KeyRow(Row):
     @model_validator(mode="after")
     def _secret_fits(self) -> "KeyRow":
         prefix = f"owl_{self.key_type}_"
+        if self.key_type != "agent" and self.app_id is None:
+            raise ValueError(f"a key of type {self.key_type} needs an app_id")
         if self.secret is None:
             if self.secret_sha256 is None and self.key_type != "agent":
                 raise ValueError(f"a key of type {self.key_type} needs a secret or a secret_sha256")
@@ -178,6 +181,11 @@ class AttachmentRow(Row):
     deleted_at: Instant | None = None
 
 
+def _finite(value: dict[str, Any]) -> dict[str, Any]:
+    json.dumps(value, allow_nan=False)  # raises ValueError
+    return value
+
+
 class AuditRow(Row):
     at: Instant
     actor_type: Literal["agent", "user", "operator"]
@@ -185,20 +193,24 @@ class AuditRow(Row):
     actor_name: Text | None = None
     action: Text
     subject_id: Text
-    detail: dict[str, Any]
+    detail: Annotated[dict[str, Any], AfterValidator(_finite)]
+
+
+class Document(Row):
+    teams: list[TeamRow] = []
+    users: list[UserRow] = []
+    projects: list[ProjectRow] = []
+    apps: list[AppRow] = []
+    api_keys: list[KeyRow] = []
+    issues: list[IssueRow] = []
+    fingerprints: list[FingerprintRow] = []
+    occurrences: list[OccurrenceRow] = []
+    comments: list[CommentRow] = []
+    attachments: list[AttachmentRow] = []
+    audit: list[AuditRow] = []
 
 
 SECTIONS: Mapping[str, type[Row]] = {
-    "teams": TeamRow,
-    "users": UserRow,
-    "projects": ProjectRow,
-    "apps": AppRow,
-    "api_keys": KeyRow,
-    "issues": IssueRow,
-    "fingerprints": FingerprintRow,
-    "occurrences": OccurrenceRow,
-    "comments": CommentRow,
-    "attachments": AttachmentRow,
-    "audit": AuditRow,
+    name: get_args(field.annotation)[0] for name, field in Document.model_fields.items()
 }
 """In an order in which no row names one of a later section."""

@@ -9,10 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from owlmetry_mcp.backends.store.schema import MIGRATIONS
-from owlmetry_mcp.backends.store.transactions import Clock, Transaction, connect, transaction, translated
+from owlmetry_mcp.backends.store.transactions import (
+    BUSY_TIMEOUT_SECONDS,
+    Clock,
+    Transaction,
+    connect,
+    transaction,
+    translated,
+)
 from owlmetry_mcp.issues.errors import StoreError
 
 APPLICATION_ID = 0x4F574C4D  # "OWLM", in the header of every store
+_OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\0"
 
@@ -23,7 +31,13 @@ def open_file(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> 
     Raises:
         StoreError: the file is no store, or of a newer version than this one knows; it is left as it was.
     """
-    if not path.exists():
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreError(
+            f"The store needs SQLite {'.'.join(map(str, _OLDEST_SQLITE))} or later; this Python has"
+            f" {sqlite3.sqlite_version}",
+            "Use a newer Python.",
+        )
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists() raises for what cannot be looked at
         _create(path, clock, fill)
     _recognise(path)
     with translated(path):
@@ -54,11 +68,11 @@ def _create(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> No
     try:
         with translated(draft), contextlib.closing(connect(draft)) as connection:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute("PRAGMA journal_mode = WAL")
             _migrate(connection, draft, clock)
             with transaction(connection, draft, clock, writing=True) as tx:
                 tx.insert("store", {"one": 1, "token_secret": secrets.token_hex(32), "created_at": tx.now})
                 fill(tx)
+            connection.execute("PRAGMA journal_mode = WAL")  # last, so that the file is whole without a log beside it
         _put_in_place(draft, path)
     finally:
         for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
@@ -70,8 +84,13 @@ def _put_in_place(draft: Path, path: Path) -> None:
         path.hardlink_to(draft)
     except FileExistsError:
         pass
-    except OSError:  # a file system without hard links; then the last of two at once wins
-        draft.replace(path)
+    except OSError:  # a file system without hard links: whoever holds the lock looks again and moves the draft
+        lock = Path(f"{path}-lock")
+        with translated(lock), contextlib.closing(sqlite3.connect(lock, timeout=BUSY_TIMEOUT_SECONDS)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            if not path.exists():
+                draft.replace(path)
+            lock.unlink(missing_ok=True)  # by now there is a store, so nobody who comes later moves a draft
 
 
 def _recognise(path: Path) -> None:
@@ -89,15 +108,20 @@ def _recognise(path: Path) -> None:
             f"{path} is not a store of owlmetry-mcp; it was left as it is",
             "Name another file with --store or OWLMETRY_STORE.",
         )
+    _refuse_newer(path, int.from_bytes(header[60:64]))
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, clock: Clock) -> None:
-    version = _version(connection)
+def _refuse_newer(path: Path, version: int) -> None:
     if version > len(MIGRATIONS):
         raise StoreError(
             f"The store {path} is of version {version}, newer than this owlmetry-mcp knows ({len(MIGRATIONS)})",
             "It was left as it is; upgrade owlmetry-mcp.",
         )
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, clock: Clock) -> None:
+    version = _version(connection)
+    _refuse_newer(path, version)
     for number in range(version + 1, len(MIGRATIONS) + 1):
         with transaction(connection, path, clock, writing=True) as tx:
             if _version(connection) >= number:  # another process was faster
@@ -121,4 +145,6 @@ def _statements(script: str) -> list[str]:
         if sqlite3.complete_statement(collected):
             statements.append(collected)
             collected = ""
+    if collected.strip():
+        raise ValueError(f"a migration ends in the midst of a statement: {collected}")
     return statements

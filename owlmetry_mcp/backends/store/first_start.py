@@ -18,7 +18,10 @@ def leave_empty(_: Transaction) -> None:
 
 
 def give_way(tx: Transaction) -> None:
-    """Take the first start's rows out again, if nothing has been done with them, so that an import brings its own."""
+    """Take the first start's rows out again, if nothing has been done with them, for an import that brings its own.
+
+    Local agent keys go too; each is made anew, in the team that is then the first, when its agent next acts.
+    """
     (team,) = tx.one("SELECT first_team FROM store")
     if team is None or not _untouched(tx):
         return

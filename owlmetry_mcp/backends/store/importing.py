@@ -1,9 +1,8 @@
 """A document's rows, into the store: all of them, or none."""
 
-import json
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +10,8 @@ from pydantic import ValidationError
 
 from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.access import secret_sha256
-from owlmetry_mcp.backends.store.document import SECTIONS, Row
-from owlmetry_mcp.backends.store.transactions import Transaction, json_text
+from owlmetry_mcp.backends.store.document import SECTIONS, Document, Row
+from owlmetry_mcp.backends.store.transactions import Transaction, is_collision, json_text
 from owlmetry_mcp.issues.errors import InvalidInputError
 
 _REFERENCES: Mapping[str, str] = {
@@ -23,12 +22,7 @@ _REFERENCES: Mapping[str, str] = {
 }
 """The fields that name another row by its id, and where that row is."""
 
-_OWNERS: Mapping[str, tuple[str, str]] = {
-    "apps": ("team", "SELECT team FROM projects WHERE key = :project"),
-    "issues": ("project", "SELECT project FROM apps WHERE key = :app"),
-    "attachments": ("project", "SELECT project FROM apps WHERE key = :app"),
-}
-"""What a row may say of its owner though the store derives it, and where from."""
+Values = dict[str, Any]
 
 
 @dataclass
@@ -39,96 +33,147 @@ class Imported:
     """What the store has no place for: sections, and fields as `section.field`."""
 
 
-def import_document(tx: Transaction, text: str | bytes) -> Imported:
-    """Add everything in the document; the empty rows of a first start give way to it.
+def read_document(text: str | bytes) -> Document:
+    """The document, checked as far as it can be without a store. Takes long for a large one, and holds no lock.
 
     Raises:
-        InvalidInputError: it is no such document, or holds a row that cannot be taken; the first is named by its place.
+        InvalidInputError: it is no such document; its first fault is named by its place.
     """
-    document = _document(text)
-    first_start.give_way(tx)
-    imported = Imported(ignored=document.keys() - SECTIONS.keys())
-    for section, kind in SECTIONS.items():
-        rows = document.get(section, [])
-        if not isinstance(rows, list):
-            raise InvalidInputError(f"{section}: must be a list of rows")
-        for index, raw in enumerate(rows):
-            place = f"{section}[{index}]"
-            _insert(tx, section, _checked(kind, raw, place), place)
-            imported.ignored.update(f"{section}.{name}" for name in raw.keys() - kind.model_fields.keys())
-        imported.counts[section] = len(rows)
+    try:
+        return Document.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+        why = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+        raise InvalidInputError(f"{place}: {why}" if place else why) from error
+
+
+def import_document(tx: Transaction, document: Document) -> Imported:
+    """Add everything in the document; where it brings teams, the empty rows of a first start give way to it.
+
+    Raises:
+        InvalidInputError: a row cannot be taken; the first is named by its place.
+    """
+    if document.teams:
+        first_start.give_way(tx)
+    imported = Imported(ignored=set(document.model_extra or ()))
+    rows = _Rows(tx)
+    for section in SECTIONS:
+        found: list[Row] = getattr(document, section)
+        rows.add(section, found)
+        imported.counts[section] = len(found)
+        imported.ignored |= {f"{section}.{name}" for row in found for name in row.model_extra or ()}
     return imported
 
 
-def _document(text: str | bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidInputError(f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from error
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise InvalidInputError("not JSON: it is not in UTF-8, nested too deeply, or has a number too long") from error
-    if not isinstance(document, dict):
-        raise InvalidInputError(f"must be a JSON object with the sections {', '.join(SECTIONS)}")
-    return document
+class _Rows:
+    """Rows on their way into the tables, where ids become keys."""
 
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._keys: dict[str, dict[str, int]] = {table: {} for table in _REFERENCES.values()}
+        self._team_of: dict[int, int] = {}
+        self._project_of: dict[int, int] = {}
 
-def _checked(kind: type[Row], raw: object, place: str) -> Row:
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        within = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-        why = first["ctx"]["error"] if first["type"] == "value_error" else first["msg"]
-        raise InvalidInputError(f"{place}{within}: {why}") from error
+    def add(self, section: str, rows: Sequence[Row]) -> None:
+        last = self._last_key(section)
+        ready: list[Values] = []
+        members: list[tuple[str, Values]] = []
+        for index, row in enumerate(rows):
+            place, values = f"{section}[{index}]", row.model_dump(exclude=set(row.model_extra or ()))
+            memberships = values.pop("memberships", ())
+            values = self._stored(section, values, place)
+            if last is not None:
+                values["key"] = key = last + 1 + index
+                members += self._members(key, memberships, place)
+                if section in self._keys:
+                    self._keys[section][values["id"]] = key
+            ready.append(values)
+        self._insert(section, [(f"{section}[{index}]", values) for index, values in enumerate(ready)])
+        self._insert("memberships", members)
 
+    def _last_key(self, section: str) -> int | None:
+        if section == "fingerprints":  # a table without keys
+            return None
+        last: int = self._tx.one(f"SELECT coalesce(max(key), 0) FROM {section}")[0]  # noqa: S608 - names from above
+        return last
 
-def _insert(tx: Transaction, section: str, row: Row, place: str) -> None:
-    values = row.model_dump()
-    memberships = values.pop("memberships", [])
-    for name in values.keys() & _REFERENCES.keys():
-        wanted = values.pop(name)
-        key = None if wanted is None else _key(tx, name, wanted, place)
-        values[name.removesuffix("_id")] = key
-    if section in _OWNERS:
-        owner, derived = _OWNERS[section]
-        (actual,) = tx.one(derived, values)
-        if values.pop(owner) not in (None, actual):
-            raise InvalidInputError(f"{place}.{owner}_id: contradicts what else the row names")
-    key = _add(tx, section, _stored(tx, values), place)
-    for index, membership in enumerate(memberships):
-        within = f"{place}.memberships[{index}]"
-        team = _key(tx, "team_id", membership["team_id"], within)
-        _add(tx, "memberships", {"user": key, "team": team, "role": membership["role"]}, within)
+    def _members(self, user: int, memberships: Sequence[Values], place: str) -> Iterator[tuple[str, Values]]:
+        for index, membership in enumerate(memberships):
+            within = f"{place}.memberships[{index}]"
+            team = self._key("team_id", membership["team_id"], within)
+            yield within, {"user": user, "team": team, "role": membership["role"]}
 
+    def _stored(self, section: str, values: Values, place: str) -> Values:
+        """The values as their columns hold them."""
+        for name in _REFERENCES:
+            if name in values:
+                wanted = values.pop(name)
+                values[name.removesuffix("_id")] = None if wanted is None else self._key(name, wanted, place)
+        self._check_owners(section, values, place)
+        if (secret := values.pop("secret", None)) is not None:
+            values["secret_sha256"] = secret_sha256(secret)
+        if values.get("created_at", "") is None:
+            values["created_at"] = self._tx.now
+        return {name: json_text(value) if isinstance(value, list | dict) else value for name, value in values.items()}
 
-def _stored(tx: Transaction, values: dict[str, Any]) -> dict[str, Any]:
-    """The values as their columns hold them."""
-    if (secret := values.pop("secret", None)) is not None:
-        values["secret_sha256"] = secret_sha256(secret)
-    if values.get("created_at", "") is None:
-        values["created_at"] = tx.now
-    return {
-        column: json_text(value)
-        if isinstance(value, list | dict)
-        else int(value)
-        if value is True or value is False
-        else value
-        for column, value in values.items()
-    }
+    def _check_owners(self, section: str, values: Values, place: str) -> None:
+        """What a row says of its owner, against what follows from the rest of it; what follows is not stored again."""
+        match section:
+            case "apps":
+                self._agree(values.pop("team"), self._team(values["project"]), f"{place}.team_id")
+            case "api_keys" if values["app"] is not None:
+                self._agree(values["team"], self._team(self._project("apps", values["app"])), f"{place}.app_id")
+            case "issues":
+                self._agree(values.pop("project"), self._project("apps", values["app"]), f"{place}.project_id")
+            case "attachments" | "fingerprints":
+                project = self._project("apps", values["app"])
+                self._agree(values.pop("project", None), project, f"{place}.project_id")
+                if values["issue"] is not None:
+                    self._agree(self._project("issues", values["issue"]), project, f"{place}.issue_id")
 
+    @staticmethod
+    def _agree(said: int | None, follows: int, place: str) -> None:
+        if said not in (None, follows):
+            raise InvalidInputError(f"{place}: contradicts what else the row names")
 
-def _key(tx: Transaction, name: str, wanted: str, place: str) -> int:
-    table = _REFERENCES[name]
-    row = tx.one(f"SELECT key FROM {table} WHERE id = ?", (wanted,))  # noqa: S608 - names from above
-    if row is None:
-        raise InvalidInputError(f"{place}.{name}: there is no {name.removesuffix('_id')} {wanted}")
-    key: int = row[0]
-    return key
+    def _team(self, project: int) -> int:
+        team: int = self._tx.one("SELECT team FROM projects WHERE key = ?", (project,))[0]
+        return team
 
+    def _project(self, table: str, key: int) -> int:
+        app = "(SELECT app FROM issues WHERE key = ?)" if table == "issues" else "?"
+        project: int = self._tx.one(f"SELECT project FROM apps WHERE key = {app}", (key,))[0]  # noqa: S608 - from above
+        return project
 
-def _add(tx: Transaction, table: str, values: dict[str, Any], place: str) -> int:
-    try:
-        return tx.insert(table, values)
-    except sqlite3.IntegrityError as error:
-        columns = str(error).rpartition(": ")[2].replace(f"{table}.", "").replace(", ", " and ")
-        raise InvalidInputError(f"{place}: there is one already with the same {columns}") from error
+    def _key(self, name: str, wanted: str, place: str) -> int:
+        table = _REFERENCES[name]
+        if wanted not in self._keys[table]:
+            row = self._tx.one(f"SELECT key FROM {table} WHERE id = ?", (wanted,))  # noqa: S608 - names from above
+            if row is None:
+                raise InvalidInputError(f"{place}.{name}: there is no {name.removesuffix('_id')} {wanted}")
+            self._keys[table][wanted] = row[0]
+        return self._keys[table][wanted]
+
+    def _insert(self, table: str, rows: Sequence[tuple[str, Values]]) -> None:
+        """All of them in one go; should one be refused, one by one, to find which."""
+        if not rows:
+            return
+        self._tx.run("SAVEPOINT section")
+        try:
+            self._tx.insert_all(table, [values for _, values in rows])
+        except sqlite3.IntegrityError:
+            self._tx.run("ROLLBACK TO section")
+            for place, values in rows:
+                self._insert_one(table, values, place)
+            raise
+        self._tx.run("RELEASE section")
+
+    def _insert_one(self, table: str, values: Values, place: str) -> None:
+        try:
+            self._tx.insert(table, values)
+        except sqlite3.IntegrityError as error:
+            if not is_collision(error):
+                raise
+            columns = str(error).rpartition(": ")[2].replace(f"{table}.", "").replace(", ", " and ")
+            raise InvalidInputError(f"{place}: there is one already with the same {columns}") from error

@@ -9,7 +9,7 @@ from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
 from owlmetry_mcp.issues.lifecycle import State, StatusChange, moved
 from owlmetry_mcp.issues.models import Attachment, Issue, IssueDetail, Occurrence
-from owlmetry_mcp.issues.parameters import shown
+from owlmetry_mcp.issues.parameters import shown, uuid
 
 MAX_ATTACHMENTS = 100
 _OCCURRENCE_COLUMNS = (
@@ -39,7 +39,7 @@ def find(tx: Transaction, project: int, issue_id: str, message: str = "Issue not
 
 
 def load(tx: Transaction, key: int) -> Issue:
-    return issue(tx.one(f"{ISSUE_ROWS} WHERE i.key = ?", (key,)), fingerprints_of(tx, [key])[key])
+    return issue(tx.one(f"{ISSUE_ROWS} WHERE i.key = ?", (key,)), fingerprints_of(tx, [key])[key], named=False)
 
 
 def detail(tx: Transaction, key: int, occurrence_cursor: str | None, limit: int) -> IssueDetail:
@@ -49,9 +49,9 @@ def detail(tx: Transaction, key: int, occurrence_cursor: str | None, limit: int)
     """
     found = load(tx, key)
     rows = _occurrences(tx, key, occurrence_cursor, limit + 1)
+    common = {"issue_id": found.id, "app_user_id": None}
     occurrences = [
-        Occurrence.model_validate({"issue_id": found.id, **dict(zip(_OCCURRENCE_COLUMNS, row, strict=True))})
-        for row in rows[:limit]
+        Occurrence.model_validate(common | dict(zip(_OCCURRENCE_COLUMNS, row, strict=True))) for row in rows[:limit]
     ]
     has_more = len(rows) > limit
     return IssueDetail.model_validate(
@@ -70,7 +70,8 @@ def _occurrences(tx: Transaction, key: int, cursor: str | None, count: int) -> l
     """Rows behind the cursor, an occurrence's id: an issue never loses an occurrence, nor does one change its time."""
     behind, after = "", None
     if cursor is not None:
-        after = tx.one("SELECT timestamp, id FROM occurrences WHERE issue = ? AND id = ?", (key, str(cursor)))
+        at = uuid("occurrence_cursor", cursor)
+        after = tx.one("SELECT timestamp, id FROM occurrences WHERE issue = ? AND id = ?", (key, at))
         if after is None:
             raise InvalidInputError(
                 f"occurrence_cursor must be the occurrence_cursor of this issue's page before, not {shown(cursor)}",
@@ -111,7 +112,7 @@ def move(tx: Transaction, caller: Caller, key: int, change: StatusChange) -> Iss
     changed = load(tx, key)
     version = {} if after.resolved_at_version is None else {"resolved_at_version": after.resolved_at_version}
     audit.record(tx, caller, "issue.status", changed.id, before=before.status, after=after.status, **version)
-    return without_app_name(changed)
+    return _without_app_name(changed)
 
 
 def merge(tx: Transaction, caller: Caller, project: int, target: int, source_id: str) -> Issue:
@@ -126,16 +127,19 @@ def merge(tx: Transaction, caller: Caller, project: int, target: int, source_id:
             "Cannot merge an issue into itself", "source_issue_id names the issue that is to be deleted."
         )
     merged_away = load(tx, source)
-    move_contents(tx, source, target)
+    _move_contents(tx, source, target)
     _roll_up(tx, target, load(tx, target), merged_away)
     tx.run("DELETE FROM issues WHERE key = ?", (source,))
     merged = load(tx, target)
     audit.record(tx, caller, "issue.merge", merged.id, source=merged_away.model_dump(exclude_none=True))
-    return without_app_name(merged)
+    return _without_app_name(merged)
 
 
-def move_contents(tx: Transaction, source: int, target: int) -> None:
-    """Everything that belongs to the source, to the target; of a session in both, the target's occurrence stays."""
+def _move_contents(tx: Transaction, source: int, target: int) -> None:
+    """Everything that belongs to the source, to the target; of a session in both, the target's occurrence stays.
+
+    A comment that moves counts as updated, as on a real server.
+    """
     both = {"source": source, "target": target, "now": tx.now}
     tx.run("UPDATE fingerprints SET issue = :target WHERE issue = :source", both)
     tx.run("UPDATE OR IGNORE occurrences SET issue = :target WHERE issue = :source", both)
@@ -173,6 +177,6 @@ def _roll_up(tx: Transaction, target: int, one: Issue, other: Issue) -> None:
     )
 
 
-def without_app_name(changed: Issue) -> Issue:
+def _without_app_name(changed: Issue) -> Issue:
     """As the API answers a change: the app's name is for lists and details."""
-    return Issue.model_validate(changed.model_dump(exclude={"app_name", "project_name"}, exclude_unset=True))
+    return Issue.model_validate(changed.model_dump(exclude={"app_name"}, exclude_unset=True))

@@ -1,8 +1,8 @@
 """Lists of issues, page by page.
 
 One index serves every list: `(app, is_dev, status, last_seen_at, id)`. A list is the merge of its branches, one for
-each app, mode and status it lets through, each a seek in that index; so a page costs the same wherever it lies, and a
-rare status no more than a common one.
+each app, mode and status it lets through, each a seek in that index; so a page costs the same wherever it lies, a rare
+status no more than a common one, and a list of many apps in proportion to them.
 
 The order's key, `last_seen_at`, changes as issues are seen again or merged. A walk through the pages goes by where
 issues stood when it began: those that have moved since are left out where they are now and met where they were, as
@@ -34,6 +34,7 @@ ISSUE_ROWS = f"""
     SELECT i.key, {_SELECTED}
     FROM issues i JOIN apps a ON a.key = i.app JOIN projects p ON p.key = a.project
 """  # noqa: S608 - column names from above
+KEPT_MOVES = 100_000  # as the schema's trigger has it
 _MAX_BRANCHES = 480  # SQLite merges at most 500 in one statement
 
 Place = tuple[str, str, int]
@@ -64,18 +65,16 @@ def page(  # noqa: PLR0913 - a list has as many sides
 
 
 def _latest_move(tx: Transaction) -> int:
-    row = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'issue_moves'")
+    row: tuple[int] | None = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'issue_moves'")
     return row[0] if row else 0
 
 
 def _begun(tx: Transaction, cursor: Cursor) -> int:
-    begun = cursor.begun or 0
-    (oldest,) = tx.one("SELECT min(move) FROM issue_moves")
-    if begun < (_latest_move(tx) if oldest is None else oldest - 1):
+    if cursor.begun < _latest_move(tx) - KEPT_MOVES:
         raise InvalidInputError(
             "cursor is of a list that was begun too long ago: too much has changed since", "Begin again without it."
         )
-    return begun
+    return cursor.begun
 
 
 def _unmoved(
@@ -124,13 +123,13 @@ def _issues(tx: Transaction, keys: Sequence[int], *, named: bool) -> list[Issue]
 def fingerprints_of(tx: Transaction, keys: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {key: [] for key in keys}
     for key, fingerprint in tx.all(
-        f"SELECT issue, fingerprint FROM fingerprints WHERE issue IN ({listed(keys)})"  # noqa: S608 - keys of ours
+        f"SELECT DISTINCT issue, fingerprint FROM fingerprints WHERE issue IN ({listed(keys)})"  # noqa: S608 - keys of ours
     ):
         found[key].append(fingerprint)
     return found
 
 
-def issue(row: Sequence[Any], fingerprints: list[str], *, named: bool = False) -> Issue:
+def issue(row: Sequence[Any], fingerprints: list[str], *, named: bool) -> Issue:
     """An issue from a row of `ISSUE_ROWS`; with its project's name if `named`."""
     fields = dict(zip(COLUMNS, row[1:], strict=True))
     if not named:

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.file import open_file
-from owlmetry_mcp.backends.store.transactions import Clock, Transaction, connect, transaction
+from owlmetry_mcp.backends.store.transactions import Clock, Transaction, connect, transaction, translated
 from owlmetry_mcp.issues import times
 
 Result = TypeVar("Result")
@@ -30,9 +30,13 @@ class Store:
 
     def __init__(self, path: Path, clock: Clock = times.now, fill: Work[None] = first_start.fill) -> None:
         self.path = path
-        writer = open_file(path, clock, fill)
-        self._writes = _Lane("store-writes", writer, path, clock, writing=True)
-        self._reads = _Lane("store-reads", connect(path), path, clock, writing=False)
+        self._writes = _Lane("store-writes", open_file(path, clock, fill), path, clock, writing=True)
+        try:
+            with translated(path):
+                self._reads = _Lane("store-reads", connect(path), path, clock, writing=False)
+        except BaseException:
+            self._writes.close()
+            raise
 
     def read(self, work: Work[Result]) -> Result:
         """What `work` makes of one consistent view of the store."""

@@ -33,11 +33,18 @@ class Transaction(NamedTuple):
         return self.connection.execute(sql, parameters)
 
     def insert(self, table: str, row: Mapping[str, Any]) -> int:
-        """Insert a row of named columns (names from this code, never from outside) and return its key."""
-        columns = ", ".join(row)
-        places = ", ".join(f":{column}" for column in row)
-        cursor = self.connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row)  # noqa: S608
-        return cursor.lastrowid or 0
+        """Insert a row of named columns and return its key."""
+        return self.connection.execute(_insertion(table, row), row).lastrowid or 0
+
+    def insert_all(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows that have the same columns."""
+        self.connection.executemany(_insertion(table, rows[0]), rows)
+
+
+def _insertion(table: str, row: Iterable[str]) -> str:
+    """Tables and columns are named by this code, never from outside."""
+    columns = list(row)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{column}' for column in columns)})"  # noqa: S608
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -97,13 +104,20 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is None:  # the module's own complaint of a wrong call: our mistake, and no matter of the file
+        if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):  # our own mistake, not the file's
             raise
+        # Without a code it is the module that could not read a value, as text that is not UTF-8.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         primary = code & 0xFF
-        happened, remedy = _REMEDIES.get(primary, (f"failed ({error.sqlite_errorname})", "Nothing was changed."))
+        name = getattr(error, "sqlite_errorname", "")
+        happened, remedy = _REMEDIES.get(primary, (f"failed ({name})", "Nothing was changed."))
         kind = StoreBusyError if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else StoreError
         raise kind(f"The store {path} {happened}", remedy) from error
+
+
+def is_collision(error: sqlite3.IntegrityError) -> bool:
+    """Whether a row was refused for what another has already, and for nothing else."""
+    return error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 
 def json_text(value: object) -> str:
