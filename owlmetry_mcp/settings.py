@@ -1,21 +1,27 @@
-"""The settings: flags over environment over defaults, all checked at once. Nothing else reads the environment."""
+"""The settings: flags over environment over files over defaults, all checked at once. Nothing else reads either."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import platformdirs
+from pydantic_core import from_json
 
 from owlmetry_mcp.issues import parameters
 from owlmetry_mcp.issues.errors import InvalidInputError
 
-BackendName = Literal["store"]
+BackendName = Literal["store", "live"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 Value = TypeVar("Value")
 
+DEFAULT_ENDPOINT = "https://api.owlmetry.com"
+CONFIG_FILE = Path(".owlmetry", "config.json")
+"""Under the home directory: what Owlmetry's own command line keeps of a user's login."""
 MAX_AGENT_NAME_LENGTH = 100
+MAX_SECONDS = 3600.0
 
 
 class SettingsError(Exception):
@@ -31,6 +37,14 @@ class Settings:
     backend: BackendName
     store: Path
     api_key: str | None = field(repr=False)
+    endpoint: str
+    """The live backend's; no slash at its end."""
+    team: str | None
+    """The profile of the config file that is meant, by the team's id, slug or name."""
+    connect_timeout: float
+    """In seconds, as the other two; see the live backend's Timeouts."""
+    read_timeout: float
+    call_timeout: float
     project_id: str | None
     agent_name: str | None
     log_level: LogLevel
@@ -40,42 +54,100 @@ def default_store() -> Path:
     return platformdirs.user_data_path("owlmetry-mcp", appauthor=False) / "store.db"
 
 
-def load(flags: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], home: Path | None = None) -> Settings:
     """The settings by their names (`store`, …), each from its flag, else from `OWLMETRY_…`, else its default.
 
-    An empty variable counts as unset; an empty flag is an error.
+    An empty variable counts as unset; an empty flag is an error. The live backend takes what it lacks from the config
+    file under `home`, by default the user's home directory.
 
     Raises:
         SettingsError: some cannot be used.
     """
-    faults: list[str] = []
+    return _Loading(flags, environment).settings(home)
 
-    def setting(name: str, check: Callable[[str], Value], default: Value) -> Value:
+
+class _Loading:
+    """Settings on their way, and what is wrong with them so far."""
+
+    def __init__(self, flags: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        self._flags = flags
+        self._environment = environment
+        self._faults: list[str] = []
+
+    def settings(self, home: Path | None) -> Settings:
+        store = self._setting("store", _path, None)
+        api_key = self._setting("api_key", _credential, None)
+        endpoint = self._setting("endpoint", _endpoint, None)
+        team = self._setting("team", _name, None)
+        default: BackendName = "live" if api_key and store is None else "store"
+        backend = self._setting("backend", lambda it: parameters.one_of("it", it, get_args(BackendName)), default)
+        if backend == "live" and not self._faults and self._flags.get("serves"):
+            profile = self._profile((home or Path.home()) / CONFIG_FILE, team) if not (api_key and endpoint) else {}
+            api_key = api_key or profile.get("api_key")
+            endpoint = endpoint or profile.get("endpoint")
+            if not api_key and not self._faults:
+                self._faults.append(
+                    "OWLMETRY_API_KEY: the live backend needs an agent key (owl_agent_…); set it, or log in with"
+                    f" Owlmetry's own command line, which keeps one in ~/{CONFIG_FILE}"
+                )
+        settings = Settings(
+            backend=backend,
+            store=store or default_store(),
+            api_key=api_key,
+            endpoint=endpoint or DEFAULT_ENDPOINT,
+            team=team,
+            connect_timeout=self._setting("connect_timeout", _seconds, 5.0),
+            read_timeout=self._setting("read_timeout", _seconds, 15.0),
+            call_timeout=self._setting("call_timeout", _seconds, 45.0),
+            project_id=self._setting("project_id", lambda value: parameters.uuid("it", value), None),
+            agent_name=self._setting("agent_name", _name, None),
+            log_level=self._setting(
+                "log_level", lambda it: parameters.one_of("it", it.lower(), get_args(LogLevel)), "warning"
+            ),
+        )
+        if self._faults:
+            raise SettingsError(self._faults)
+        return settings
+
+    def _setting(self, name: str, check: Callable[[str], Value], default: Value) -> Value:
         variable = f"OWLMETRY_{name.upper()}"
-        flag = flags.get(name)
-        value = environment.get(variable, "").strip() if flag is None else flag
+        flag: str | None = self._flags.get(name)
+        value = self._environment.get(variable, "").strip() if flag is None else flag
         if flag is None and not value:
             return default
         try:
             return check(value)
         except InvalidInputError as error:
             source = variable if flag is None else f"--{name.replace('_', '-')}"
-            faults.append(f"{source}: {error}")
+            self._faults.append(f"{source}: {error}")
             return default
 
-    settings = Settings(
-        backend=setting("backend", lambda value: parameters.one_of("it", value, get_args(BackendName)), "store"),
-        store=setting("store", _path, default_store()),
-        api_key=setting("api_key", _credential, None),
-        project_id=setting("project_id", lambda value: parameters.uuid("it", value), None),
-        agent_name=setting("agent_name", _name, None),
-        log_level=setting(
-            "log_level", lambda value: parameters.one_of("it", value.lower(), get_args(LogLevel)), "warning"
-        ),
-    )
-    if faults:
-        raise SettingsError(faults)
-    return settings
+    def _profile(self, path: Path, team: str | None) -> dict[str, str]:
+        """What the config file says of the endpoint and the key; empty where there is no file, and no team is named."""
+        try:
+            config = from_json(path.read_bytes())
+            teams = {str(id_): dict(row) for id_, row in dict(config.get("teams") or {}).items()}
+            endpoint = config.get("endpoint")
+            active = config.get("active_team")
+            found = {"endpoint": _endpoint(endpoint)} if endpoint else {}
+            row = _picked(teams, team) if team else teams.get(str(active), {})
+            return found | ({"api_key": _credential(row["api_key"])} if row.get("api_key") else {})
+        except FileNotFoundError:
+            if team:
+                self._faults.append(f"OWLMETRY_TEAM: there is no {path} to take the team from")
+        except InvalidInputError as error:
+            self._faults.append(f"{path}: {error}")
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            self._faults.append(f"{path}: it cannot be read as Owlmetry's config file ({type(error).__name__})")
+        return {}
+
+
+def _picked(teams: Mapping[str, Mapping[str, Any]], wanted: str) -> Mapping[str, Any]:
+    for id_, row in teams.items():
+        if wanted in (id_, row.get("team_slug"), row.get("team_name")):
+            return row
+    known = ", ".join(str(row.get("team_slug") or id_) for id_, row in teams.items())
+    raise InvalidInputError(f"it has no team {parameters.shown(wanted)}", f"It has {known or 'none'}.")
 
 
 def _path(value: str) -> Path:
@@ -89,9 +161,34 @@ def _path(value: str) -> Path:
 
 def _credential(value: str) -> str:
     """Checked for its form alone, and never quoted."""
-    if not value.isascii() or not value.isprintable() or " " in value:
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidInputError("it must be an agent key (owl_agent_…) or a user's token, on one line without blanks")
     return value
+
+
+def _endpoint(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except (ValueError, AttributeError):
+        usable = False
+    if not usable or parts.username or parts.password or parts.query or parts.fragment or not value.isprintable():
+        raise InvalidInputError(
+            "it must be a server's address such as https://owl.example.com, without a query or user"
+        )
+    return value.rstrip("/")
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_SECONDS:
+        raise InvalidInputError(
+            f"it must be a number of seconds up to {MAX_SECONDS:.0f}, not {parameters.shown(value)}"
+        )
+    return seconds
 
 
 def _name(value: str) -> str:

@@ -1,16 +1,18 @@
 """What many tests stand on: the recorded world in a store, and an agent in it."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from owlmetry_mcp.backends.store import first_start
-from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
 from tests.agent import Agent, agent_of
-from tests.world import FIXTURE, FakeClock, World
+from tests.world import FakeClock, HttpFace, World, filled
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--target", action="append", help="a target of the contract suite: store, live; repeatable")
 
 
 @pytest.fixture
@@ -26,8 +28,15 @@ def empty_store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
 
 @pytest.fixture
 def world(empty_store: Store, clock: FakeClock) -> World:
-    empty_store.write(lambda tx: import_document(tx, read_document(json.dumps(FIXTURE))))
+    filled(empty_store)
     return World(empty_store, clock)
+
+
+@pytest.fixture(scope="session")
+def http_face() -> Iterator[HttpFace]:
+    face = HttpFace()
+    yield face
+    face.close()
 
 
 @pytest.fixture

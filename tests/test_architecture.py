@@ -13,11 +13,13 @@ MAY_IMPORT = {
     "owlmetry_mcp.issues": {"owlmetry_mcp.issues"},
     "owlmetry_mcp.backends.base": {"owlmetry_mcp.issues"},
     "owlmetry_mcp.backends.store": {"owlmetry_mcp.issues", "owlmetry_mcp.backends.store"},
+    "owlmetry_mcp.backends.live": {"owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends.live"},
+    "owlmetry_mcp.rest": {"owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.rest"},
     "owlmetry_mcp.server": {"owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.server"},
     "owlmetry_mcp.settings": {"owlmetry_mcp.issues"},
     "owlmetry_mcp.cli": {
-        "owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.backends.store",
-        "owlmetry_mcp.server", "owlmetry_mcp.settings", "owlmetry_mcp.cli",
+        "owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends", "owlmetry_mcp.rest", "owlmetry_mcp.server",
+         "owlmetry_mcp.settings", "owlmetry_mcp.cli",
     },
 }  # fmt: skip
 """What each room may import of ours. Rooms are named by their longest prefix here; the rest only starts things."""
@@ -26,6 +28,8 @@ ONLY_IN = {
     "sqlite3": "owlmetry_mcp.backends.store",
     "jwt": "owlmetry_mcp.backends.store",
     "httpx2": "owlmetry_mcp.backends.live",
+    "starlette": "owlmetry_mcp.rest",
+    "uvicorn": "owlmetry_mcp.cli",
     "rich": "owlmetry_mcp.cli",
     "argparse": "owlmetry_mcp.cli",
 }

@@ -3,12 +3,13 @@
 import json
 import re
 from argparse import ArgumentParser
+from typing import get_args
 
 from owlmetry_mcp import __version__
 from owlmetry_mcp.cli.parser import parser
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.tools import registered
-from owlmetry_mcp.settings import Settings, load
+from owlmetry_mcp.settings import BackendName, Settings, load
 from tests.world import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -85,8 +86,8 @@ def test_its_json_blocks_and_the_example_are_entries_of_clients() -> None:
         for entry in servers.values():
             assert entry["command"].endswith("/owlmetry-mcp")
             parser().parse_args(entry.get("args", []))
-            load({}, entry.get("env", {}))
-    assert [entry["env"]["OWLMETRY_BACKEND"] for entry in example["mcpServers"].values()] == ["store"]
+            load({}, {name: value.replace("…", "x") for name, value in entry.get("env", {}).items()})
+    assert [entry["env"]["OWLMETRY_BACKEND"] for entry in example["mcpServers"].values()] == [*get_args(BackendName)]
 
 
 def test_the_changelog_begins_with_this_version() -> None:

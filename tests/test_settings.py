@@ -1,5 +1,7 @@
 """Settings: flags over environment over defaults, with every fault told at once."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,36 @@ import pytest
 from owlmetry_mcp.settings import Settings, SettingsError, default_store, load
 
 PROJECT = "f286893c-9aa6-51f7-a145-f0b2a32184c7"
-DEFAULTS = Settings("store", default_store(), None, None, None, "warning")
+DEFAULTS = Settings(
+    backend="store",
+    store=default_store(),
+    api_key=None,
+    endpoint="https://api.owlmetry.com",
+    team=None,
+    connect_timeout=5.0,
+    read_timeout=15.0,
+    call_timeout=45.0,
+    project_id=None,
+    agent_name=None,
+    log_level="warning",
+)
+CONFIG = {
+    "endpoint": "https://owl.example.com/",
+    "active_team": "1",
+    "teams": {
+        "1": {"api_key": "owl_agent_one", "team_name": "One", "team_slug": "one"},
+        "2": {"api_key": "owl_agent_two", "team_name": "Two", "team_slug": "two"},
+    },
+}
+LIVE = {"OWLMETRY_BACKEND": "live"}
+SERVES = {"serves": True}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / ".owlmetry").mkdir()
+    (tmp_path / ".owlmetry" / "config.json").write_text(json.dumps(CONFIG))
+    return tmp_path
 
 
 def test_without_flags_and_environment_the_defaults_hold() -> None:
@@ -15,14 +46,14 @@ def test_without_flags_and_environment_the_defaults_hold() -> None:
 
 
 def test_empty_variables_count_as_unset() -> None:
-    names = ("BACKEND", "STORE", "API_KEY", "PROJECT_ID", "AGENT_NAME", "LOG_LEVEL")
-    assert load({}, {f"OWLMETRY_{name}": "  " for name in names}) == DEFAULTS
+    assert load({}, {f"OWLMETRY_{name.upper()}": "  " for name in Settings.__dataclass_fields__}) == DEFAULTS
 
 
 def test_a_flag_goes_before_its_variable() -> None:
     flags = {"store": "/flag/store.db", "agent_name": None}
     environment = {"OWLMETRY_STORE": "/variable", "OWLMETRY_AGENT_NAME": "Owl", "OWLMETRY_LOG_LEVEL": "DEBUG"}
-    assert load(flags, environment) == Settings("store", Path("/flag/store.db"), None, None, "Owl", "debug")
+    expected = replace(DEFAULTS, store=Path("/flag/store.db"), agent_name="Owl", log_level="debug")
+    assert load(flags, environment) == expected
 
 
 def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -38,18 +69,71 @@ def test_all_wrong_settings_are_reported_together_and_no_key_among_them() -> Non
         "OWLMETRY_PROJECT_ID": "shop",
         "OWLMETRY_AGENT_NAME": "a\tb",
         "OWLMETRY_LOG_LEVEL": "loud",
+        "OWLMETRY_ENDPOINT": "https://user:secret@owl.example.com",
+        "OWLMETRY_READ_TIMEOUT": "-1",
     }
     with pytest.raises(SettingsError) as refusal:
         load({"store": "", "project_id": "nope"}, environment)
     told = [fault.partition(":")[0] for fault in refusal.value.faults]
     assert told == [
-        "OWLMETRY_BACKEND", "--store", "OWLMETRY_API_KEY", "--project-id", "OWLMETRY_AGENT_NAME", "OWLMETRY_LOG_LEVEL",
+        "--store", "OWLMETRY_API_KEY", "OWLMETRY_ENDPOINT", "OWLMETRY_BACKEND", "OWLMETRY_READ_TIMEOUT", "--project-id",
+        "OWLMETRY_AGENT_NAME", "OWLMETRY_LOG_LEVEL",
     ]  # fmt: skip
     assert "secret" not in str(refusal.value)
-    assert "one of store, not" in str(refusal.value)
+    assert "one of store, live, not" in str(refusal.value)
 
 
 def test_a_key_is_not_in_the_settings_repr() -> None:
     settings = load({}, {"OWLMETRY_API_KEY": "owl_agent_123"})
     assert settings.api_key == "owl_agent_123"
     assert "owl_agent_123" not in repr(settings)
+
+
+def test_a_key_without_a_store_means_the_live_backend() -> None:
+    key = {"OWLMETRY_API_KEY": "owl_agent_1"}
+    assert load({}, key).backend == "live"
+    assert load({}, key | {"OWLMETRY_STORE": "x"}).backend == "store"
+    assert load({"store": "x"}, key).backend == "store"
+    assert load({}, key | {"OWLMETRY_BACKEND": "store"}).backend == "store"
+    assert load({}, {}).backend == "store"
+
+
+def test_what_the_live_backend_lacks_is_in_the_config_file(home: Path) -> None:
+    settings = load(SERVES, LIVE, home)
+    assert (settings.endpoint, settings.api_key) == ("https://owl.example.com", "owl_agent_one")
+    named = load(SERVES | {"team": "two"}, LIVE, home)
+    assert named.api_key == "owl_agent_two"
+    by_name = load(SERVES, LIVE | {"OWLMETRY_TEAM": "Two"}, home)
+    assert by_name.api_key == "owl_agent_two"
+    given = load(SERVES, LIVE | {"OWLMETRY_API_KEY": "owl_agent_x", "OWLMETRY_ENDPOINT": "http://localhost:4000"}, home)
+    assert (given.endpoint, given.api_key) == ("http://localhost:4000", "owl_agent_x")
+
+
+@pytest.mark.parametrize(
+    ("config", "team", "said"),
+    [
+        (None, None, "OWLMETRY_API_KEY: the live backend needs an agent key"),
+        (None, "two", "OWLMETRY_TEAM: there is no "),
+        (CONFIG, "three", 'it has no team "three". It has one, two.'),
+        ("{", None, "cannot be read as Owlmetry's config file"),
+        ([], None, "cannot be read as Owlmetry's config file"),
+        ({"teams": {"1": 5}}, None, "cannot be read as Owlmetry's config file"),
+        ({"endpoint": "ftp://x"}, None, "it must be a server's address"),
+        (CONFIG | {"active_team": "3"}, None, "OWLMETRY_API_KEY: the live backend needs an agent key"),
+    ],
+)
+def test_a_config_file_that_does_not_help_is_told(home: Path, config: object, team: str | None, said: str) -> None:
+    path = home / ".owlmetry" / "config.json"
+    if config is None:
+        path.unlink()
+    else:
+        path.write_text(config if isinstance(config, str) else json.dumps(config))
+    with pytest.raises(SettingsError) as refusal:
+        load(SERVES | {"team": team}, LIVE, home)
+    assert said in str(refusal.value)
+    assert "owl_agent_one" not in str(refusal.value)
+
+
+def test_commands_that_serve_nothing_need_no_key(home: Path) -> None:
+    (home / ".owlmetry" / "config.json").unlink()
+    assert load({}, LIVE, home).api_key is None

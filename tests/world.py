@@ -3,11 +3,20 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import uvicorn
+
+from owlmetry_mcp.backends.base import Backend
+from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire
 from owlmetry_mcp.backends.store import administration
-from owlmetry_mcp.backends.store.backend import StoreBackend, acting_as
+from owlmetry_mcp.backends.store.backend import acting_as
+from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.rest.app import create_app
+from owlmetry_mcp.rest.doors import LoginBrake
+from owlmetry_mcp.rest.listener import listen
 
 ROOT = Path(__file__).parent.parent
 _SHARED = ROOT.parent / "shared" / "contract"
@@ -38,7 +47,7 @@ class FakeClock:
 
 
 class World:
-    """The recorded world in a store, and everyone in it."""
+    """The recorded world in a store, and everyone in it, who act on it directly."""
 
     def __init__(self, store: Store, clock: FakeClock) -> None:
         self.store = store
@@ -51,10 +60,64 @@ class World:
         email: str = next(user["email"] for user in FIXTURE["users"] if user["name"].lower().startswith(who))
         return self.store.write(lambda tx: administration.token(tx, email, days=1))
 
-    def acting_as(self, who: str) -> StoreBackend:
-        return acting_as(self.store, self.credential(who))
+    def acting_as(self, who: str) -> Backend:
+        return self.acting_with(self.credential(who))
+
+    def acting_with(self, credential: str) -> Backend:
+        return acting_as(self.store, credential)
 
     def put(self, name: str, **columns: Any) -> None:
         """Give columns of the issue of that name other values."""
         update = f"UPDATE issues SET {', '.join(f'{column} = :{column}' for column in columns)} WHERE id = :id"  # noqa: S608
         self.store.write(lambda tx: tx.run(update, {**columns, "id": SYMBOLS[name]}))
+
+
+class LiveWorld(World):
+    """The same, but they act over HTTP: live backend, socket, REST face, store."""
+
+    def __init__(self, store: Store, clock: FakeClock, endpoint: str, timeouts: Timeouts | None = None) -> None:
+        super().__init__(store, clock)
+        self.endpoint = endpoint
+        self._timeouts = timeouts
+        self._backends: dict[str, LiveBackend] = {}
+
+    def acting_with(self, credential: str) -> Backend:
+        if credential not in self._backends:
+            self._backends[credential] = LiveBackend(Wire(self.endpoint, credential, self._timeouts))
+        return self._backends[credential]
+
+    async def aclose(self) -> None:
+        for backend in self._backends.values():
+            await backend.aclose()
+
+
+def filled(store: Store) -> None:
+    """Put the recorded world into an empty store."""
+    store.write(lambda tx: import_document(tx, read_document(json.dumps(FIXTURE))))
+
+
+class HttpFace:
+    """The REST face on a socket of this machine, over whatever store it is given at the time."""
+
+    def __init__(self) -> None:
+        self.store: Store | None = None
+        self._listener = listen("127.0.0.1", 0)
+        self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        app = create_app(self._acting_as, brake=LoginBrake(sleep=no_wait))
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        self._server = uvicorn.Server(config)
+        self._thread = Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
+        self._thread.start()
+
+    def _acting_as(self, credential: str) -> Backend:
+        assert self.store
+        return acting_as(self.store, credential)
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._listener.close()
+
+
+async def no_wait(_: float) -> None:
+    """Instead of a sleep."""

@@ -21,20 +21,32 @@ Every other command looks after the store that it serves.
 
 
 def parser() -> ArgumentParser:
-    store, server, team = _store_flag(), _server_flags(), _team_flag()
+    store, log, server, team = _store_flag(), _log_flag(), _server_flags(), _team_flag()
     whole = ArgumentParser(
         "owlmetry-mcp",
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
-        parents=[store, server],
+        parents=[store, server, log],
         allow_abbrev=False,
     )
     whole.add_argument("--version", action="version", version=f"owlmetry-mcp {__version__}")
-    whole.set_defaults(run=_lazily("serve.serve"))
+    whole.set_defaults(run=_lazily("serve.serve"), serves=True)
     commands = whole.add_subparsers(title="commands", metavar="COMMAND")
 
-    _command(commands, "serve", "serve.serve", "serve MCP over standard input and output (the default)", store, server)
+    _command(
+        commands, "serve", "serve.serve", "serve MCP over standard input and output (the default)", store, server, log
+    )
     _command(commands, "demo", "demo.demo", "watch an agent triage a small store of its own, over the real server")
+
+    api = _command(commands, "api", "api.api", "serve the issues API over HTTP, from the store", store, log)
+    api.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine alone)")
+    api.add_argument("--port", type=int, default=4000, help="0 takes a free one (default: 4000)")
+    api.add_argument(
+        "--host-name", action="append", default=[], metavar="NAME", help="a name clients call it by; repeatable"
+    )
+    api.add_argument(
+        "--behind-proxy", action="store_true", help="a proxy with TLS stands before it and names the clients"
+    )
 
     keys = _group(commands, "keys", "the agents' keys of a store")
     create = _command(
@@ -86,7 +98,7 @@ def _command(
     commands: "Commands[ArgumentParser]", name: str, function: str, summary: str, *flags: ArgumentParser
 ) -> ArgumentParser:
     command = commands.add_parser(name, help=summary, description=_sentence(summary), parents=flags, allow_abbrev=False)
-    command.set_defaults(run=_lazily(function))
+    command.set_defaults(run=_lazily(function), serves=function == "serve.serve")
     return command
 
 
@@ -115,16 +127,27 @@ def _store_flag() -> ArgumentParser:
 def _server_flags() -> ArgumentParser:
     flags = ArgumentParser(add_help=False)
     for flag, metavar, summary in (
-        ("--backend", "NAME", "where the issues are: store (OWLMETRY_BACKEND)"),
+        ("--backend", "NAME", "where the issues are: store or live (OWLMETRY_BACKEND)"),
+        ("--endpoint", "URL", "the Owlmetry server of the live backend (OWLMETRY_ENDPOINT)"),
+        ("--team", "TEAM", "whose key to take from Owlmetry's own config file (OWLMETRY_TEAM)"),
+        ("--connect-timeout", "SECONDS", "for a connection to it (OWLMETRY_CONNECT_TIMEOUT)"),
+        ("--read-timeout", "SECONDS", "for one answer of it (OWLMETRY_READ_TIMEOUT)"),
+        ("--call-timeout", "SECONDS", "for a whole call, with all its attempts (OWLMETRY_CALL_TIMEOUT)"),
         ("--project-id", "ID", "the project meant where none is named (OWLMETRY_PROJECT_ID)"),
         ("--agent-name", "NAME", "whom the agent acts as where it has no key (OWLMETRY_AGENT_NAME)"),
-        ("--log-level", "LEVEL", "debug, info, warning, error or critical (OWLMETRY_LOG_LEVEL)"),
     ):
         flags.add_argument(flag, metavar=metavar, default=SUPPRESS, help=summary)
     return flags
 
 
+def _log_flag() -> ArgumentParser:
+    flags = ArgumentParser(add_help=False)
+    summary = "debug, info, warning, error or critical (OWLMETRY_LOG_LEVEL)"
+    flags.add_argument("--log-level", metavar="LEVEL", default=SUPPRESS, help=summary)
+    return flags
+
+
 def _team_flag() -> ArgumentParser:
     flags = ArgumentParser(add_help=False)
-    flags.add_argument("--team", help="its id, slug or name (default: the store's first)")
+    flags.add_argument("--team", default=None, help="its id, slug or name (default: the store's first)")
     return flags

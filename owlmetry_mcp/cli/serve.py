@@ -5,17 +5,19 @@ import os
 import signal
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import anyio
 
-from owlmetry_mcp.backends.base import Backend
-from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent
-from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.backends.base import Backend, BackendOpener
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.settings import Settings
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def serve(_: Namespace, settings: Settings) -> None:
@@ -28,26 +30,48 @@ def serve(_: Namespace, settings: Settings) -> None:
             "`owlmetry-mcp demo` shows what it does. Ctrl-C ends it.",
             file=sys.stderr,
         )
-    with Store(settings.store) as store:
-        _leave_at_once_on_signals(store)
-        anyio.run(_server(store, settings).run_stdio_async)
+    open_backend, close = _live(settings) if settings.backend == "live" else _embedded(settings)
+    _leave_at_once_on_signals(close)
+    try:
+        anyio.run(TriageServer(Desk(open_backend, settings.project_id)).run_stdio_async)
+    finally:
+        close()
 
 
-def _leave_at_once_on_signals(store: Store) -> None:
-    """Cancelled, the SDK's transport waits for one more line on standard input, which may never come."""
+def _embedded(settings: Settings) -> tuple[BackendOpener, Callable[[], None]]:
+    from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent  # noqa: PLC0415 - one backend is used
+    from owlmetry_mcp.backends.store.store import Store  # noqa: PLC0415 - likewise
 
-    def leave(_: int, __: FrameType | None) -> NoReturn:
-        store.close()
-        os._exit(0)
+    store = Store(settings.store)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, leave)
-
-
-def _server(store: Store, settings: Settings) -> TriageServer:
     def open_backend(client_name: str | None) -> Backend:
         if settings.api_key is not None:
             return acting_as(store, settings.api_key)
         return acting_as_local_agent(store, settings.agent_name or client_name)
 
-    return TriageServer(Desk(open_backend, settings.project_id))
+    return open_backend, store.close
+
+
+def _live(settings: Settings) -> tuple[BackendOpener, Callable[[], None]]:
+    from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire  # noqa: PLC0415 - one backend is used
+
+    parts = urlsplit(settings.endpoint)
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        print(
+            f"owlmetry-mcp: warning: {settings.endpoint} is not encrypted; whoever listens on the way reads the key.",
+            file=sys.stderr,
+        )
+    timeouts = Timeouts(settings.connect_timeout, settings.read_timeout, settings.call_timeout)
+    backend = LiveBackend(Wire(settings.endpoint, settings.api_key or "", timeouts))
+    return lambda _: backend, lambda: None  # the process ends with its connections
+
+
+def _leave_at_once_on_signals(close: Callable[[], None]) -> None:
+    """Cancelled, the SDK's transport waits for one more line on standard input, which may never come."""
+
+    def leave(_: int, __: FrameType | None) -> NoReturn:
+        close()
+        os._exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)

@@ -64,3 +64,21 @@ class StoreBusyError(StoreError):
     """Another process kept the store locked for longer than this one waits."""
 
     status = 503
+
+
+class UnavailableError(OwlmetryError):
+    """The server could not be reached, or does not answer as it should; nothing was changed."""
+
+    status = 503
+
+
+class EndpointError(OwlmetryError):
+    """What answers there is no Owlmetry API; nothing was changed."""
+
+    status = 502
+
+
+class FateUnknownError(OwlmetryError):
+    """A write was sent, and whether it was carried out could not be found out."""
+
+    status = 504

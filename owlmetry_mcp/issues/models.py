@@ -109,6 +109,8 @@ class IssueDetail(Issue):
     """A page of them, most recent first."""
     occurrence_cursor: str | None
     occurrence_has_more: bool
+    occurrences_seen: int | None = None
+    """Set where a server's paging loses occurrences: how many of `occurrence_count` could be reached so far."""
     comments: list[Comment]
     """All that are not deleted, in the order written."""
     attachments: list[Attachment]

@@ -67,6 +67,7 @@ def issue_detail(found: IssueDetail) -> Data:
         issue(found)
         | {"occurrences": [_data(row, OCCURRENCE_FIELDS) for row in found.occurrences]}
         | _paging("occurrence_", found.occurrence_cursor)
+        | ({} if found.occurrences_seen is None else {"occurrences_seen": found.occurrences_seen})
         | comments(found.comments)
         | {"attachments": [_data(row, ATTACHMENT_FIELDS) for row in found.attachments]}
     )
@@ -162,6 +163,7 @@ ISSUE_DETAIL = _schema(
     ISSUE_FIELDS,
     occurrences=_array(_schema(Occurrence, OCCURRENCE_FIELDS)),
     **_OCCURRENCE_PAGING,
+    occurrences_seen={"type": "integer"},
     comments=_LISTED_COMMENTS,
     attachments=_array(_schema(Attachment, ATTACHMENT_FIELDS)),
 )

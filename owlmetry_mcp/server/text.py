@@ -69,8 +69,9 @@ def _issue_lines(found: Issue) -> list[str]:
 def issue_detail(found: IssueDetail) -> str:
     lines = _issue_lines(found)
     if found.occurrences:
-        shown = f"{len(found.occurrences)} of {found.occurrence_count}"
-        lines.append(f"Occurrences, latest first ({shown}):")
+        seen = found.occurrences_seen
+        reached = "" if seen in (None, found.occurrence_count) else f"; {seen} could be reached so far"
+        lines.append(f"Occurrences, latest first ({len(found.occurrences)} of {found.occurrence_count}{reached}):")
         lines += map(_occurrence, found.occurrences)
     if found.occurrence_cursor:
         lines.append(f"There are more: occurrence_cursor={found.occurrence_cursor}")

@@ -93,7 +93,7 @@ async def test_a_limit_that_is_no_count_is_refused(world: World, limit: Any) -> 
 @pytest.mark.parametrize("cursor", ["", "x", "2026-10-20T16:00:00.000Z", "null", "' OR 1=1 --", 7])
 async def test_a_cursor_from_elsewhere_is_refused(world: World, cursor: Any) -> None:
     backend = world.acting_as("agent")
-    with pytest.raises(InvalidInputError, match="cursor must be the cursor of the page before"):
+    with pytest.raises(InvalidInputError, match=r"cursor must be (the cursor of the page before|text)"):
         await backend.list_issues(SHOP, ALL, cursor=cursor)
     with pytest.raises(InvalidInputError, match="occurrence_cursor must be"):
         await backend.get_issue(SHOP, SYMBOLS["i_busy"], occurrence_cursor=cursor)

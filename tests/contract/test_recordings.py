@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.issues.errors import OwlmetryError
 from tests.contract.asking import ask, bearer
 from tests.world import SYMBOLS, World, recording
@@ -36,7 +35,7 @@ async def answered(world: World, step: dict[str, Any], names: dict[str, str]) ->
     who = step["as"]
     try:
         named = who is not None and " " not in who
-        backend = world.acting_as(who) if named else acting_as(world.store, bearer(who))
+        backend = world.acting_as(who) if named else world.acting_with(bearer(who))
         return await ask(backend, step["method"], filled(step["path"], names), filled(step.get("body"), names))
     except OwlmetryError as error:
         return error.status, {"error": error.message}

@@ -1,0 +1,231 @@
+"""One request to an Owlmetry server at a time, and how it went; reads are tried again here, writes are not."""
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import anyio
+import httpx2
+from pydantic_core import from_json
+
+from owlmetry_mcp import __version__
+from owlmetry_mcp.backends.live.answers import refusal, summary_of_page
+from owlmetry_mcp.backends.live.faults import FaultError, LostError, NotArrivedError, ThrottledError
+from owlmetry_mcp.issues.errors import EndpointError, UnavailableError
+
+MAX_ATTEMPTS = 4
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+_REDIRECTS = range(300, 400)
+_THROTTLED = 429
+_GATEWAY_TIMEOUT = 504
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds."""
+
+    connect: float = 5.0
+    read: float = 15.0
+    """One attempt, from the connection to the answer's last byte."""
+    call: float = 45.0
+    """The whole call, with all attempts and pauses, and with finding out what became of a write."""
+
+
+class Deadline:
+    """The end of a call."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
+
+    @property
+    def left_seconds(self) -> float:
+        return self._end - self._clock()
+
+
+class Wire:
+    """A pool of connections to one server, for one key, which it sends nowhere else.
+
+    Redirects are not followed, and TLS certificates are verified. `sleep`, `clock` (monotonic, in seconds) and `jitter`
+    (a number from 0 to 1) are there for tests.
+    """
+
+    def __init__(  # noqa: PLR0913 - three of them for tests
+        self,
+        endpoint: str,
+        api_key: str,
+        timeouts: Timeouts | None = None,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self.timeouts = timeouts or Timeouts()
+        self.server_ahead_seconds = 0.0
+        """By how much the server's clock is ahead of ours, as its latest answer says; to a second."""
+        self._sleep = sleep
+        self._clock = clock
+        self._jitter = jitter
+        self._client = httpx2.AsyncClient(
+            headers={
+                "Authorization": f"Bearer {api_key}",
+                "Accept": "application/json",
+                "User-Agent": f"owlmetry-mcp/{__version__}",
+            },
+            timeout=httpx2.Timeout(self.timeouts.read, connect=self.timeouts.connect),
+            follow_redirects=False,
+        )
+
+    def __repr__(self) -> str:
+        return f"Wire({self.endpoint!r})"
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def deadline(self) -> Deadline:
+        return Deadline(self.timeouts.call, self._clock)
+
+    async def read(self, path: str, query: Mapping[str, Any] | None = None, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
+        """The answer to a GET, tried again while that may help and time is left.
+
+        Raises:
+            OwlmetryError: the server refused, or could not be made to answer.
+        """
+        deadline = deadline or self.deadline()
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                return await self.attempt("GET", path, query=query, deadline=deadline)
+            except FaultError as fault:
+                if attempt + 1 == MAX_ATTEMPTS or not await self.pause(attempt, fault, deadline):
+                    raise self.unavailable(fault) from fault
+        raise AssertionError("the last attempt returns or raises")
+
+    async def attempt(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        deadline: Deadline,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """What the server answers to one request.
+
+        Raises:
+            FaultError: it got no answer of use.
+            OwlmetryError: the server refused it.
+        """
+        seconds = min(self.timeouts.read, deadline.left_seconds)
+        if seconds <= 0:
+            raise NotArrivedError("no time is left")
+        parameters = {name: value for name, value in (query or {}).items() if value is not None}
+        request = self._client.build_request(method, f"{self.endpoint}{path}", params=parameters, json=body)
+        try:
+            with anyio.fail_after(seconds):
+                response, content = await self._exchange(request)
+        except TimeoutError as error:
+            raise LostError(f"no answer within {seconds:.0f} s", may_still_arrive=True) from error
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
+            raise NotArrivedError(_words(error)) from error
+        except httpx2.TimeoutException as error:
+            raise LostError(_words(error), may_still_arrive=True) from error
+        except httpx2.RequestError as error:
+            raise LostError(_words(error), may_still_arrive=False) from error
+        self._note_clock(response)
+        return _answer(response, content)
+
+    async def _exchange(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes]:
+        response = await self._client.send(request, stream=True)
+        try:
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise LostError("an answer of over 64 MiB", may_still_arrive=False)
+        finally:
+            await response.aclose()
+        return response, bytes(content)
+
+    def _note_clock(self, response: httpx2.Response) -> None:
+        try:
+            theirs = parsedate_to_datetime(response.headers.get("date", ""))
+            self.server_ahead_seconds = (theirs - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            pass
+
+    async def pause(self, attempt: int, fault: FaultError | None, deadline: Deadline) -> bool:
+        """Wait before the attempt that follows the given one; false, at once, where no time would be left for it."""
+        seconds = min(FIRST_PAUSE_SECONDS * 2**attempt, LONGEST_PAUSE_SECONDS) * (0.5 + self._jitter() / 2)
+        if isinstance(fault, ThrottledError) and fault.after_seconds is not None:
+            seconds = max(seconds, fault.after_seconds)
+        if seconds >= deadline.left_seconds:
+            return False
+        await self._sleep(seconds)
+        return True
+
+    def unavailable(self, fault: FaultError) -> UnavailableError:
+        host = httpx2.URL(self.endpoint).netloc.decode("ascii")
+        return UnavailableError(f"The Owlmetry server at {host} cannot be used now: {fault}", _remedy(fault))
+
+
+def _remedy(fault: FaultError) -> str:
+    match fault:
+        case NotArrivedError():
+            return "Nothing was changed. Check OWLMETRY_ENDPOINT and the network, or try again later."
+        case ThrottledError():
+            return "Nothing was changed. Make fewer calls, and try again later."
+        case _:
+            return "Try again later."
+
+
+def _words(error: httpx2.RequestError) -> str:
+    """What httpx says, or what it means where it says nothing."""
+    match error:
+        case _ if str(error):
+            return str(error)
+        case httpx2.TimeoutException():
+            return "no answer in time"
+        case _:
+            return "the connection was cut"
+
+
+def _answer(response: httpx2.Response, content: bytes) -> Any:  # noqa: ANN401 - JSON
+    status = response.status_code
+    if status in _REDIRECTS:
+        location = httpx2.URL(response.headers.get("location", ""))
+        raise EndpointError(
+            f"The server redirects to {location.host or 'another address'}, and redirects are not followed",
+            "Nothing was changed. Set OWLMETRY_ENDPOINT to where the API itself is.",
+        )
+    if status == _THROTTLED:
+        raise ThrottledError("too many requests (429)", _retry_after(response))
+    if response.is_server_error:
+        raise LostError(f"it answered {status}{summary_of_page(content)}", may_still_arrive=status == _GATEWAY_TIMEOUT)
+    try:
+        value = from_json(content)
+    except ValueError as error:
+        raise LostError(f"it answered {status}{summary_of_page(content)}", may_still_arrive=False) from error
+    if response.is_success:
+        return value
+    raise refusal(status, value)
+
+
+def _retry_after(response: httpx2.Response) -> float | None:
+    """In seconds, from either form of the header."""
+    text = response.headers.get("retry-after", "")
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return None

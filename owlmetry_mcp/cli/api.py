@@ -1,0 +1,51 @@
+"""`owlmetry-mcp api`: Owlmetry's issues API over the store, for agents and tools that speak HTTP."""
+
+import ipaddress
+import logging
+import socket
+import sys
+from argparse import Namespace
+from functools import partial
+
+import uvicorn
+
+from owlmetry_mcp.backends.store.backend import acting_as
+from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.rest.app import create_app
+from owlmetry_mcp.rest.doors import LOOPBACK_NAMES
+from owlmetry_mcp.rest.listener import listen
+from owlmetry_mcp.settings import Settings
+
+SHUTDOWN_SECONDS = 30
+"""How long requests under way may take once it is told to stop."""
+
+
+def api(parsed: Namespace, settings: Settings) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
+    )
+    listener = listen(parsed.host, parsed.port)
+    with listener, Store(settings.store) as store:
+        address, port = listener.getsockname()[:2]
+        loopback = ipaddress.ip_address(address).is_loopback
+        if not loopback and not parsed.behind_proxy:
+            print(
+                f"owlmetry-mcp: warning: {address} can be reached from other machines, and keys cross the network"
+                " unencrypted. Put it behind a proxy with TLS and say --behind-proxy.",
+                file=sys.stderr,
+            )
+        names = {*LOOPBACK_NAMES, parsed.host, socket.gethostname(), *parsed.host_name}
+        app = create_app(partial(acting_as, store), host_names=names, any_address=not loopback)
+        shown = f"[{address}]" if ":" in address else address
+        print(f"Serving {settings.store} on http://{shown}:{port}", flush=True)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            proxy_headers=parsed.behind_proxy,
+            forwarded_allow_ips="*" if parsed.behind_proxy else None,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,100 @@
+"""Every operation under every fault: what comes of it. The documentation's table is made of this one.
+
+`python -m tests.faults.table` writes it anew.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from owlmetry_mcp.backends.base import Backend
+from owlmetry_mcp.issues.filters import IssueFilter
+from tests.faults import proxy
+from tests.faults.proxy import Fault
+from tests.world import SYMBOLS
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
+SHOP, TIMEOUT, DUPLICATE, COMMENT = (SYMBOLS[name] for name in ("shop", "i_timeout", "i_timeout_dup", "c_2"))
+ALL = IssueFilter(data_mode="all")
+
+Operation = Callable[[Backend], Awaitable[Any]]
+READS: dict[str, Operation] = {
+    "whoami": lambda to: to.whoami(),
+    "list_projects": lambda to: to.list_projects(),
+    "list_issues": lambda to: to.list_issues(SHOP, ALL),
+    "list_team_issues": lambda to: to.list_team_issues(ALL),
+    "get_issue": lambda to: to.get_issue(SHOP, TIMEOUT),
+    "list_comments": lambda to: to.list_comments(SHOP, TIMEOUT),
+}
+WRITES: dict[str, Operation] = {
+    "update_status": lambda to: to.update_status(SHOP, TIMEOUT, "in_progress"),
+    "merge": lambda to: to.merge(SHOP, TIMEOUT, DUPLICATE),
+    "add_comment": lambda to: to.add_comment(SHOP, TIMEOUT, "Found it."),
+    "edit_comment": lambda to: to.edit_comment(SHOP, TIMEOUT, COMMENT, "Edited."),
+    "delete_comment": lambda to: to.delete_comment(SHOP, TIMEOUT, COMMENT),
+}
+
+STATUSES = (500, 502, 503, 504)
+FAULTS: dict[str, Fault] = {
+    "connection cut before the request went through": proxy.cut_before,
+    "connection cut after the request went through": proxy.cut_after,
+    "connection cut in the midst of the answer": proxy.cut_mid_answer,
+    "time-out, the request never went through": proxy.never_answered,
+    "time-out, the request went through": proxy.answered_too_late,
+    "time-out, the request goes through later": proxy.arrives_late,
+    "an answer that drips in, slower than the time given": proxy.slow_drip,
+    "200 with garbage for a body": proxy.garbage,
+    "200 with a proxy's HTML page": proxy.html,
+    "an answer that lacks its ids": proxy.lacks_ids,
+    "429 without Retry-After": proxy.throttled,
+    "429 with Retry-After": proxy.throttled_for_a_while,
+    **{
+        f"{status} {'after' if after else 'before'} the request went through": proxy.answers(status, after=after)
+        for after in (False, True)
+        for status in STATUSES
+    },
+}
+REFUSED = "connection refused"
+
+
+def outcome(operation: str, fault: str) -> str:
+    """What comes of an operation whose first request meets the fault, where all that follow pass."""
+    if operation in READS:
+        lacking = fault == "an answer that lacks its ids" and operation != "whoami"  # which needs none
+        return "told: the answer lacks its ids" if lacking else "answered"
+    may_still_arrive = ("time-out, the request never went through", "504 before the request went through")
+    if operation == "add_comment" and fault in may_still_arrive:
+        return "said to be unknown; not done"
+    return "done once"
+
+
+INTRODUCTION = """\
+# What a live server's faults come to
+
+The first request of an operation meets the fault; all after it pass. *Done once*: the answer is the one of a faultless
+call, and the server holds the change exactly once. Lost writes that were answered as done: 0. Doubled writes: 0. The
+tests in `tests/faults` prove each cell, and make this page.
+"""
+CONCLUSION = """\
+Where every request fails, a read tells that the server cannot be used, and why. So does a write that was not done. A
+write that went out, and of which nothing can be found out any more, is *said to be unknown*: the agent is told to look
+before it tries again.
+"""
+
+
+def document() -> str:
+    operations = [*READS, *WRITES]
+    lines = [
+        f"| fault | {' | '.join(f'`{operation}`' for operation in operations)} |",
+        "|---" * (len(operations) + 1) + "|",
+        *(
+            f"| {fault} | {' | '.join(outcome(operation, fault) for operation in operations)} |"
+            for fault in (REFUSED, *FAULTS)
+        ),
+    ]
+    return "\n".join([INTRODUCTION, *lines, "", CONCLUSION])
+
+
+if __name__ == "__main__":
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(document())
