@@ -49,7 +49,7 @@ NEW_ID = "0b530b59-26e7-4bc6-a9da-167f4066bd78"
         (
             "edit_comment",
             {"issue_id": TIMEOUT, "project_id": SHOP, "comment_id": SYMBOLS["c_1"], "body": "x"},
-            "Only the original author can edit this comment. Mia Member wrote it; add a comment instead.",
+            'Only the original author can edit this comment. "Mia Member" wrote it; add a comment instead.',
         ),
     ],
 )  # fmt: skip

@@ -105,15 +105,29 @@ def test_nothing_but_the_protocol_reaches_standard_output(world: World) -> None:
         message(5, "tools/call", name="get_issue", arguments=TIMEOUT),
     ]
     environment = {**os.environ, "OWLMETRY_LOG_LEVEL": "debug", "OWLMETRY_API_KEY": SECRETS["agent"]}
-    done = subprocess.run(
+    with subprocess.Popen(
         [*COMMAND, "serve", "--store", str(world.store.path)],
-        input=b"".join(lines), capture_output=True, check=True, timeout=60, env=environment,
-    )  # fmt: skip
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert all(answer["jsonrpc"] == "2.0" for answer in answers)
-    assert {1, 3, 4, 5} <= {answer.get("id") for answer in answers}
-    assert b"DEBUG" in done.stderr
-    assert SECRETS["agent"].encode() not in done.stderr + done.stdout
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+    ) as server:  # fmt: skip
+        assert server.stdin
+        assert server.stdout
+        assert server.stderr
+        server.stdin.write(b"".join(lines))
+        server.stdin.flush()
+        answers: dict[int, Any] = {}
+        while answers.keys() < {1, 3, 4, 5}:
+            answer = json.loads(server.stdout.readline())
+            assert answer["jsonrpc"] == "2.0"
+            answers[answer.get("id")] = answer
+        server.stdin.close()
+        assert server.stdout.read() == b""
+        logged = server.stderr.read()
+    assert answers[1]["result"]["isError"]
+    assert answers[3]["error"]["code"] == -32601
+    assert answers[4]["result"]["structuredContent"]["name"] == "Triage Agent"
+    assert answers[5]["result"]["structuredContent"]["title"] == "Connection refused"
+    assert b"DEBUG" in logged
+    assert SECRETS["agent"].encode() not in logged
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

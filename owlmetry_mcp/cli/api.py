@@ -2,10 +2,12 @@
 
 import ipaddress
 import logging
+import signal
 import socket
 import sys
 from argparse import Namespace
 from functools import partial
+from types import FrameType
 
 import uvicorn
 
@@ -48,4 +50,10 @@ def api(parsed: Namespace, settings: Settings) -> None:
             forwarded_allow_ips="*" if parsed.behind_proxy else None,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _once_stopped)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _once_stopped(_: int, __: FrameType | None) -> None:
+    """Uvicorn stops on a signal, and sends it again once it has: by then all is done."""

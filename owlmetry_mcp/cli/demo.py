@@ -33,15 +33,7 @@ def demo(_: Namespace, __: Settings) -> None:
         document = read_document(json.dumps(demo_data.document(times.now())))
         with Store(path) as store:
             store.write(lambda tx: import_document(tx, document))
-        try:
-            anyio.run(_triage, path, Console(highlight=False))
-        except BaseExceptionGroup as group:  # what the client's task group makes of the one thing that went wrong
-            raise _first(group) from group
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+        anyio.run(_triage, path, Console(highlight=False))
 
 
 class _Agent:

@@ -1,31 +1,56 @@
 """The command line: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong usage or settings."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
-
-from owlmetry_mcp.cli.parser import parser
-from owlmetry_mcp.issues.errors import OwlmetryError
-from owlmetry_mcp.settings import SettingsError, load
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return _failed("interrupted")
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    # Imported under main()'s guard, since it is what takes longest and what Ctrl-C is most likely to meet.
+    from owlmetry_mcp.cli.parser import parser  # noqa: PLC0415
+    from owlmetry_mcp.issues.errors import OwlmetryError  # noqa: PLC0415
+    from owlmetry_mcp.settings import SettingsError, load  # noqa: PLC0415
+
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        return _failed("standard input, output and error must be open")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parsed = parser().parse_args(arguments)
     try:
         settings = load(vars(parsed), os.environ)
-        parsed.run(parsed, settings)
+        try:
+            parsed.run(parsed, settings)
+        except BaseExceptionGroup as group:  # what a task group makes of the one thing that went wrong
+            raise _first(group) from group
+        sys.stdout.flush()
     except SettingsError as error:
         print("owlmetry-mcp: wrong settings:", *error.faults, sep="\n  ", file=sys.stderr)
         return WRONG_USAGE
     except OwlmetryError as error:
-        print(f"owlmetry-mcp: {error}", file=sys.stderr)
-        return FAILED
-    except BrokenPipeError:  # whoever read our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except KeyboardInterrupt:
-        print("owlmetry-mcp: interrupted", file=sys.stderr)
-        return FAILED
+        return _failed(str(error))
+    except OSError as error:  # whoever reads our output has gone, as `head` does, or the disk it goes to is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        return FAILED if isinstance(error, BrokenPipeError) else _failed(str(error))
     return DONE
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _failed(why: str) -> int:
+    if sys.stderr is not None:
+        print(f"owlmetry-mcp: {why}", file=sys.stderr)
+    return FAILED

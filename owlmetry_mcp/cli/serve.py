@@ -31,7 +31,7 @@ def serve(_: Namespace, settings: Settings) -> None:
             file=sys.stderr,
         )
     open_backend, close = _live(settings) if settings.backend == "live" else _embedded(settings)
-    _leave_at_once_on_signals(close)
+    _leave_at_once_on_signals()
     try:
         anyio.run(TriageServer(Desk(open_backend, settings.project_id)).run_stdio_async)
     finally:
@@ -66,11 +66,13 @@ def _live(settings: Settings) -> tuple[BackendOpener, Callable[[], None]]:
     return lambda _: backend, lambda: None  # the process ends with its connections
 
 
-def _leave_at_once_on_signals(close: Callable[[], None]) -> None:
-    """Cancelled, the SDK's transport waits for one more line on standard input, which may never come."""
+def _leave_at_once_on_signals() -> None:
+    """Cancelled, the SDK's transport waits for one more line on standard input, which may never come.
+
+    What has been acknowledged is on the disk, and nothing else need be waited for.
+    """
 
     def leave(_: int, __: FrameType | None) -> NoReturn:
-        close()
         os._exit(0)
 
     for number in (signal.SIGINT, signal.SIGTERM):

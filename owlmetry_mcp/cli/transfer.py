@@ -16,6 +16,8 @@ STANDARD_STREAM = "-"
 
 
 def import_file(parsed: Namespace, settings: Settings) -> None:
+    if not parsed.file:
+        raise InvalidInputError("FILE must be the path of a file, or - for standard input")
     name = "standard input" if parsed.file == STANDARD_STREAM else parsed.file
     try:
         text = sys.stdin.buffer.read() if parsed.file == STANDARD_STREAM else Path(parsed.file).read_bytes()
@@ -34,20 +36,33 @@ def import_file(parsed: Namespace, settings: Settings) -> None:
 
 
 def export_file(parsed: Namespace, settings: Settings) -> None:
+    if not parsed.file:
+        raise InvalidInputError("FILE must be the path of a file, or - for standard output")
     if parsed.file == STANDARD_STREAM:
         with Store(settings.store) as store:
             store.read(lambda tx: sys.stdout.writelines(export_document(tx)))
         return
-    target = Path(parsed.file)
     try:
-        handle, draft = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)  # 0600, like the store itself
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file, Store(settings.store) as store:
-                store.read(lambda tx: file.writelines(export_document(tx)))
-            Path(draft).replace(target)
-        except BaseException:
-            Path(draft).unlink()
-            raise
+        _write_file(Path(os.path.realpath(parsed.file)), settings)
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"{parsed.file} cannot be written: {error}") from error
     print(f"Exported the store to {parsed.file}.", file=sys.stderr)
+
+
+def _write_file(target: Path, settings: Settings) -> None:
+    """Into a draft beside the file, readable by its owner alone like the store, so that a failure harms no earlier one.
+
+    What is there and no file, as a pipe or a device, is written to as it is.
+    """
+    if target.exists() and not target.is_file():
+        with target.open("w", encoding="utf-8") as stream, Store(settings.store) as store:
+            store.read(lambda tx: stream.writelines(export_document(tx)))
+        return
+    handle, draft = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file, Store(settings.store) as store:
+            store.read(lambda tx: file.writelines(export_document(tx)))
+        Path(draft).replace(target)
+    except BaseException:
+        Path(draft).unlink()
+        raise

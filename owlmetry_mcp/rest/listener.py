@@ -4,6 +4,8 @@ import socket
 
 from owlmetry_mcp.issues.errors import InvalidInputError
 
+_LARGEST_PORT = 65_535
+
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, so that a client may connect as soon as its address is known; port 0 takes a free one.
@@ -11,6 +13,8 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         InvalidInputError: there is no such address here, or the port is taken.
     """
+    if not 0 <= port <= _LARGEST_PORT:  # getaddrinfo() would take another for it
+        raise InvalidInputError(f"cannot listen on {host} port {port}", f"A port is from 0 to {_LARGEST_PORT}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=2048)

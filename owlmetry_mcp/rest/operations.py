@@ -77,13 +77,13 @@ async def get_issue(request: Request) -> Response:
 
 async def update_status(request: Request) -> Response:
     backend, fields = _backend(request), await json_object(request)
-    version = fields.get("resolved_at_version")
-    return _answer(await backend.update_status(*_at(request), fields.get("status", ""), resolved_at_version=version))
+    status, version = fields["status"], fields["resolved_at_version"]
+    return _answer(await backend.update_status(*_at(request), status, resolved_at_version=version))
 
 
 async def merge(request: Request) -> Response:
     backend, fields = _backend(request), await json_object(request)
-    return _answer(await backend.merge(*_at(request), fields.get("source_issue_id", "")))
+    return _answer(await backend.merge(*_at(request), fields["source_issue_id"]))
 
 
 async def list_comments(request: Request) -> Response:
@@ -92,13 +92,13 @@ async def list_comments(request: Request) -> Response:
 
 async def add_comment(request: Request) -> Response:
     backend, fields = _backend(request), await json_object(request)
-    return _answer(await backend.add_comment(*_at(request), fields.get("body", "")), 201)
+    return _answer(await backend.add_comment(*_at(request), fields["body"]), 201)
 
 
 async def edit_comment(request: Request) -> Response:
     backend, fields = _backend(request), await json_object(request)
     comment_id = request.path_params["comment_id"]
-    return _answer(await backend.edit_comment(*_at(request), comment_id, fields.get("body", "")))
+    return _answer(await backend.edit_comment(*_at(request), comment_id, fields["body"]))
 
 
 async def delete_comment(request: Request) -> Response:

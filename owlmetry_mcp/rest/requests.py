@@ -1,5 +1,6 @@
 """What a request says: who asks, with which parameters, in which body."""
 
+from collections import defaultdict
 from typing import Any
 
 from pydantic_core import from_json
@@ -27,8 +28,8 @@ def credential(request: Request) -> str:
     return shown.strip()
 
 
-async def json_object(request: Request) -> dict[str, Any]:
-    """The fields of a JSON body; none where the body is JSON but no object, so that what is required is missing.
+async def json_object(request: Request) -> defaultdict[str, Any]:
+    """The fields of a JSON body, None for those it lacks; all of them, where it is JSON but no object.
 
     Raises:
         InvalidInputError: the body is not JSON.
@@ -43,7 +44,7 @@ async def json_object(request: Request) -> dict[str, Any]:
         value = from_json(body or b"{}")
     except ValueError as error:
         raise InvalidInputError(f"Body is not valid JSON: {error}") from error
-    return value if isinstance(value, dict) else {}
+    return defaultdict(lambda: None, value if isinstance(value, dict) else {})
 
 
 def count(request: Request, name: str) -> Any:  # noqa: ANN401 - a number, or what is to be refused as none

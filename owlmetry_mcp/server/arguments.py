@@ -11,6 +11,9 @@ from owlmetry_mcp.issues.parameters import shown
 
 Schema = dict[str, Any]
 
+_PROSE = ("body",)  # where "null" is a word
+_MOST_NAMED = 5
+
 
 def slimmed(schema: Schema) -> Schema:
     """The schema, refusing unknown arguments; without titles, and without null where leaving out says the same."""
@@ -29,14 +32,26 @@ def _slimmed(argument: Schema) -> Schema:
     }
 
 
-def unknown(tool: Tool, arguments: Mapping[str, Any]) -> str:
-    """What is wrong with the arguments' names; empty where nothing is."""
+def no_flag(value: object) -> object:
+    """Not true or false, which pydantic takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("a flag is no number")  # noqa: TRY004 - what pydantic makes a fault of
+    return value
+
+
+def refused(tool: Tool, arguments: Mapping[str, Any]) -> str:
+    """What is wrong with arguments as they came, before the SDK reads JSON in them; empty where nothing is."""
     known: Mapping[str, Schema] = tool.parameters["properties"]
     strange = [name for name in arguments if name not in known]
     if not strange:
-        return ""
+        # The SDK would read it as null, and so as left out: another question than the one that was asked.
+        nulls = [name for name, value in arguments.items() if name not in _PROSE and value == "null"]
+        return " ".join(f"{name} must be {_takes(known[name])}, not {shown('null')}; leave it out." for name in nulls)
+    named = [f"Unknown argument {shown(name)}.{_nearest(name, known)}" for name in strange[:_MOST_NAMED]]
+    if len(strange) > _MOST_NAMED:
+        named.append(f"{len(strange) - _MOST_NAMED} more are unknown.")
     takes = f"{tool.name} takes {', '.join(known)}." if known else f"{tool.name} takes no arguments."
-    return " ".join([*(f"Unknown argument {shown(name)}.{_nearest(name, known)}" for name in strange), takes])
+    return " ".join([*named, takes])
 
 
 def unknown_tool(name: str, tools: Mapping[str, Tool]) -> str:

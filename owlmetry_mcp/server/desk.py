@@ -39,15 +39,16 @@ class Desk:
         Raises:
             InvalidInputError: there are several, and the error lists them; or the issue's id is no UUID.
         """
-        known = project_id or self.project_id or self._projects.get(uuid("issue_id", issue_id))
-        if known:
-            return known
+        known_issue = uuid("issue_id", issue_id)
+        for known in (project_id, self.project_id, self._projects.get(known_issue)):
+            if known is not None:
+                return known
         try:
             projects = await backend.list_projects()
         except PermissionDeniedError as error:
             raise InvalidInputError(
                 "project_id is required",
-                "This key may not list projects; set OWLMETRY_PROJECT_ID, or list_issues first.",
+                "This key may not list projects: pass project_id, or set OWLMETRY_PROJECT_ID.",
             ) from error
         if len(projects) == 1:
             return projects[0].id

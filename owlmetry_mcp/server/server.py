@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from owlmetry_mcp import __version__
 from owlmetry_mcp.issues.errors import OwlmetryError
-from owlmetry_mcp.server.arguments import unknown, unknown_tool, wrong_values
+from owlmetry_mcp.server.arguments import refused, unknown_tool, wrong_values
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.tools import registered
 from owlmetry_mcp.server.untrusted import visible
@@ -23,7 +23,7 @@ that is seen in a newer version becomes regressed, by itself. silenced: known, n
 perhaps a one-off; it becomes new again by itself when it next occurs. From new, in_progress, regressed, silenced and \
 snoozed every other status can be set except regressed (and new, from regressed); from resolved: new, silenced, snoozed.
 
-How to work: list_issues (regressed and new first), get_issue before you judge, update_status to in_progress before \
+How to work: list_issues (status=regressed, then new), get_issue before you judge, update_status to in_progress before \
 you start (if that is refused because it is in_progress already, another has it: leave it), comment what you found, \
 merge true duplicates into the one with the clearest title (development and production apart; it cannot be undone), \
 then resolved with resolved_at_version, or silenced or snoozed with a comment that says why.
@@ -55,7 +55,7 @@ class TriageServer(MCPServer[Any]):
         tool = self._by_name.get(name)
         if tool is None:
             raise ToolError(unknown_tool(name, self._by_name))
-        if refusal := unknown(tool, arguments):
+        if refusal := refused(tool, arguments):
             raise ToolError(refusal)
         try:
             return await super().call_tool(name, arguments, context)

@@ -82,8 +82,8 @@ def comments(found: Sequence[Comment]) -> Data:
 
 
 def _listed_comment(row: Comment) -> Data:
-    edited = {"updated_at": row.updated_at} if row.updated_at != row.created_at else {}
-    return _data(row, LISTED_COMMENT_FIELDS) | edited
+    updated = {"updated_at": row.updated_at} if row.updated_at != row.created_at else {}
+    return _data(row, LISTED_COMMENT_FIELDS) | updated
 
 
 def projects(found: Sequence[Project]) -> Data:
@@ -107,12 +107,25 @@ def _data(resource: BaseModel, fields: Sequence[str]) -> Data:
 
 
 def _pruned(values: Data) -> Data:
-    """Without what says nothing: null, false and empty; counts stay, at zero too."""
+    """Without what says nothing: null, false and empty lists; counts stay, at zero too."""
     return {
-        name: visible(value) if isinstance(value, str) else value
+        name: _shown(value)
         for name, value in values.items()
         if value is not None and value is not False and value != []
     }
+
+
+def _shown(value: object) -> object:
+    """The value with all text in it made visible."""
+    match value:
+        case str():
+            return visible(value)
+        case list():
+            return [_shown(inner) for inner in value]
+        case dict():
+            return _pruned(value)
+        case _:
+            return value
 
 
 def _paging(prefix: str, cursor: str | None) -> Data:

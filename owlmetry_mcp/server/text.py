@@ -126,9 +126,9 @@ def _occurrence(row: Occurrence) -> str:
 
 
 def _listed_comment(row: Comment) -> str:
-    edited = f", edited {_instant(row.updated_at)}" if row.updated_at != row.created_at else ""
+    updated = f", updated {_instant(row.updated_at)}" if row.updated_at != row.created_at else ""
     author = f"{row.author_type} {quoted(row.author_name)} {row.author_id}"
-    return f"- {row.id} by {author}, {_instant(row.created_at)}{edited}\n{indented(row.body)}"
+    return f"- {row.id} by {author}, {_instant(row.created_at)}{updated}\n{indented(row.body)}"
 
 
 def _attachment(row: Attachment) -> str:

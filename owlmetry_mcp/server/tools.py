@@ -3,19 +3,20 @@ structured content and as text, since some hosts show the model only the one and
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import Status
 from owlmetry_mcp.issues.models import DataMode
 from owlmetry_mcp.server import structured, text
-from owlmetry_mcp.server.arguments import slimmed
+from owlmetry_mcp.server.arguments import no_flag, slimmed
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.structured import Data
 
@@ -26,7 +27,7 @@ IssueId = Annotated[str, Field(description="The issue's UUID")]
 CommentId = Annotated[str, Field(description="The comment's UUID")]
 ProjectId = Annotated[str | None, Field(description="Needed only when the server cannot tell the issue's project")]
 Body = Annotated[str, Field(description="Markdown")]
-Limit = Annotated[int, Field(ge=1, description="Items a page, at most 200")]
+Limit = Annotated[int, Field(ge=1, description="Items a page, at most 200"), BeforeValidator(no_flag)]
 
 
 class Tools:
@@ -52,10 +53,12 @@ class Tools:
         """Issues, most recently seen first."""
         backend = self._backend(ctx)
         wanted = IssueFilter(status=status, app_id=app_id, is_dev=is_dev, data_mode=data_mode)
-        project_id = project_id or self._desk.project_id
-        if project_id and not team_id:
+        project_id = self._desk.project_id if project_id is None else project_id
+        if project_id is not None and team_id is None:
             page = await backend.list_issues(project_id, wanted, cursor=cursor, limit=limit)
         else:
+            if project_id is not None and data_mode is None:
+                wanted = replace(wanted, data_mode="all")  # as for one project
             page = await backend.list_team_issues(
                 wanted, team_id=team_id, project_id=project_id, cursor=cursor, limit=limit
             )

@@ -1,13 +1,18 @@
 """What a real server answered, asked again of every backend."""
 
+import json
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx2
 import pytest
 
+from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import OwlmetryError
 from tests.contract.asking import ask, bearer
-from tests.world import SYMBOLS, World, recording
+from tests.world import SYMBOLS, FakeClock, HttpFace, World, recording
+from tests.world import filled as filled_store
 
 CASES = recording("issues-api.json")["cases"]
 MADE_UP = {
@@ -20,15 +25,51 @@ PROJECT_KEYS = ("id", "team_id", "name", "slug", "created_at")
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 async def test_a_recorded_request_is_answered_as_the_server_did(world: World, case: dict[str, Any]) -> None:
+    await hold(case, lambda step, names: answered(world, step, names))
+
+
+async def hold(
+    case: dict[str, Any], ask_step: Callable[[dict[str, Any], dict[str, str]], Awaitable[tuple[int, Any]]]
+) -> None:
+    """Ask each step of a case, and hold the answer against the recorded one."""
     names = dict(SYMBOLS)
     for step in case["steps"]:
-        status, answer = await answered(world, step, names)
+        status, answer = await ask_step(step, names)
         if case.get("note") == "bad input":
             assert status == 400
             assert any(parameter in answer["error"] for parameter in parameters_of(step)), answer
         else:
             assert (status, answer) == (step["status"], Like(step["answer"]))
         names |= {name: answer[path] for name, path in step.get("save", {}).items()}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+async def test_a_recorded_request_is_answered_over_http(
+    recorded_world: World, http_face: HttpFace, case: dict[str, Any]
+) -> None:
+    """As it was sent, with nothing of ours on the caller's side."""
+
+    async def ask_raw(step: dict[str, Any], names: dict[str, str]) -> tuple[int, Any]:
+        who, body = step["as"], filled(step.get("body"), names)
+        named = who is not None and " " not in who
+        authorization = f"Bearer {recorded_world.credential(who)}" if named else who
+        async with httpx2.AsyncClient(base_url=http_face.endpoint) as client:
+            answer = await client.request(
+                step["method"],
+                filled(step["path"], names),
+                headers={"Authorization": authorization} if authorization else {},
+                content=body.encode() if isinstance(body, str) else json.dumps(body).encode() if body else None,
+            )
+        return answer.status_code, answer.json()
+
+    http_face.store = recorded_world.store
+    await hold(case, ask_raw)
+
+
+@pytest.fixture
+def recorded_world(empty_store: Store, clock: FakeClock) -> World:
+    filled_store(empty_store)
+    return World(empty_store, clock)
 
 
 async def answered(world: World, step: dict[str, Any], names: dict[str, str]) -> tuple[int, Any]:

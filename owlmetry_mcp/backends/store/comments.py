@@ -9,6 +9,7 @@ from owlmetry_mcp.backends.store.access import Caller
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import NotFoundError, PermissionDeniedError
 from owlmetry_mcp.issues.models import Comment
+from owlmetry_mcp.issues.parameters import shown
 
 _COLUMNS = ("id", "author_type", "author_id", "author_name", "body", "created_at", "updated_at")
 _ROWS = f"SELECT i.id, c.{', c.'.join(_COLUMNS)} FROM comments c JOIN issues i ON i.key = c.issue"  # noqa: S608
@@ -48,7 +49,8 @@ def edit(tx: Transaction, caller: Caller, issue: int, comment_id: str, body: str
     before = _find(tx, issue, comment_id)
     if not _wrote(caller, before):
         raise PermissionDeniedError(
-            "Only the original author can edit this comment", f"{before.author_name} wrote it; add a comment instead."
+            "Only the original author can edit this comment",
+            f"{shown(before.author_name)} wrote it; add a comment instead.",
         )
     tx.run("UPDATE comments SET body = ?, updated_at = ? WHERE id = ?", (body, tx.now, comment_id))
     audit.record(tx, caller, "comment.edit", comment_id, issue_id=before.issue_id, before=before.body)
@@ -64,7 +66,7 @@ def delete(tx: Transaction, caller: Caller, team: int, issue: int, comment_id: s
     before = _find(tx, issue, comment_id)
     if not (_wrote(caller, before) or caller.may_delete_others_comments(team)):
         raise PermissionDeniedError(
-            "Only the original author or a team admin can delete this comment", f"{before.author_name} wrote it."
+            "Only the original author or a team admin can delete this comment", f"{shown(before.author_name)} wrote it."
         )
     tx.run("UPDATE comments SET deleted_at = ? WHERE id = ?", (tx.now, comment_id))
     audit.record(tx, caller, "comment.delete", comment_id, issue_id=before.issue_id)

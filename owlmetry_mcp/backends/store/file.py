@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -96,8 +97,10 @@ def _put_in_place(draft: Path, path: Path) -> None:
 def _recognise(path: Path) -> None:
     """Read the file's header with nothing that could write: SQLite's own opening may leave files beside it."""
     try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
+        header = b""
+        if not stat.S_ISFIFO(path.stat().st_mode):  # reading one would wait for whoever writes to it
+            with path.open("rb") as file:
+                header = file.read(_HEADER_BYTES)
     except OSError as error:
         raise StoreError(
             f"The store {path} cannot be opened: {error.strerror}",
