@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,10 @@ async def test_a_read_only_key_reads_and_an_expiring_one_says_when(imported: She
         with pytest.raises(PermissionDeniedError, match="Missing permission: issues:write"):
             await backend.update_status(SYMBOLS["foreign_project"], SYMBOLS["i_foreign"], "silenced")
     assert f"until {me.expires_at[:10]}" in imported.run("keys", "list")
+
+
+def test_an_expired_key_is_listed_as_such(imported: Shell) -> None:
+    assert "expired 2026-01-01" in imported.run("keys", "list")
 
 
 async def test_a_revoked_key_is_no_key(imported: Shell) -> None:
@@ -360,6 +366,66 @@ def test_what_a_store_has_no_place_for_is_named(shell: Shell, tmp_path: Path) ->
     file.write_text(json.dumps(FIXTURE | {"weather": []}))
     shell.run("import", str(file))
     assert "Passed over what a store has no place for: api_keys.alias, weather." in shell.errors
+
+
+def test_an_export_through_a_link_writes_what_it_leads_to(imported: Shell, tmp_path: Path) -> None:
+    file, link = tmp_path / "file.json", tmp_path / "link.json"
+    file.write_text("old")
+    link.symlink_to(file)
+    imported.run("export", str(link))
+    assert link.is_symlink()
+    assert json.loads(file.read_text())["teams"]
+
+
+def test_an_export_into_a_pipe_is_read_at_its_other_end(imported: Shell, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    imported.run("export", str(pipe))
+    reader.join(30)
+    assert json.loads(read[0])["teams"]
+    assert pipe.is_fifo()
+
+
+def test_a_failed_export_leaves_the_earlier_one_and_no_draft(imported: Shell, tmp_path: Path) -> None:
+    directory = tmp_path / "exports"
+    directory.mkdir()
+    file = directory / "export.json"
+    file.write_text("earlier")
+    imported.path.write_bytes(b"no longer a store")
+    imported.run("export", str(file), code=1)
+    assert [*directory.iterdir()] == [file]
+    assert file.read_text() == "earlier"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_told_or_borne(tmp_path: Path, closed: str) -> None:
+    for command in ("serve", "keys list", "export -", "import -"):
+        line = f"{sys.executable} -m owlmetry_mcp {command} --store {tmp_path}/store.db {closed}"
+        done = subprocess.run(
+            ["/bin/sh", "-c", line], capture_output=True, text=True, check=False, timeout=60, input="{}"
+        )
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["demo", "export -"])
+def test_a_reader_that_goes_away_is_no_traceback(imported: Shell, command: str) -> None:
+    store = f"OWLMETRY_STORE={imported.path}"
+    line = f"{store} {sys.executable} -m owlmetry_mcp {command} | head -n 1"
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+
+
+def test_a_narrow_encoding_loses_no_output(imported: Shell) -> None:
+    imported.run("projects", "add", "Bücher 🦉")
+    done = subprocess.run(
+        [sys.executable, "-m", "owlmetry_mcp", "projects", "list", "--store", str(imported.path)],
+        capture_output=True, text=True, check=True, timeout=60, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert "B\\xfccher" in done.stdout
 
 
 # The demo

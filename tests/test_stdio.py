@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,23 @@ def test_a_signal_ends_it_at_once_though_its_input_is_open(world: World, number:
         server.send_signal(number)
         assert server.wait(timeout=30) == 0
         assert server.stderr.read() == b""
+
+
+def test_a_signal_ends_it_at_once_though_a_write_waits_for_the_store(world: World) -> None:
+    command = [*COMMAND, "--store", str(world.store.path)]
+    with sqlite3.connect(world.store.path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            assert server.stdin
+            assert server.stdout
+            server.stdin.write(message(1, "tools/call", name="comment", arguments={**TIMEOUT, "body": "x"}))
+            server.stdin.write(message(2, "tools/list"))
+            server.stdin.flush()
+            assert json.loads(server.stdout.readline())["id"] == 2
+            server.terminate()
+            assert server.wait(timeout=10) == 0
+        other.execute("ROLLBACK")
+    other.close()
 
 
 @pytest.mark.parametrize(

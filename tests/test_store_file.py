@@ -117,6 +117,12 @@ def test_without_hard_links_a_store_is_made_once_all_the_same(path: Path, monkey
     assert [entry.name for entry in path.parent.iterdir()] == ["store.db"]
 
 
+def test_a_pipe_is_no_store_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="is not a store of owlmetry-mcp"):
+        Store(tmp_path / "pipe")
+
+
 def test_an_old_store_is_migrated_in_transactions(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path)
     more = "CREATE TABLE later (x INTEGER) STRICT;\nINSERT INTO later VALUES (1);"

@@ -1,12 +1,17 @@
 """The tools, through a real MCP client: what they take, what they answer, and how they refuse."""
 
 import json
+import re
+import uuid
 from typing import Any
 
 import pytest
 
 from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.transactions import json_text
+from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.lifecycle import MOVES, STATUSES
+from owlmetry_mcp.server.desk import MAX_REMEMBERED, Desk
 from owlmetry_mcp.server.server import INSTRUCTIONS
 from tests.agent import Agent, agent_of
 from tests.world import FIXTURE, SYMBOLS, World
@@ -56,6 +61,37 @@ async def test_the_instructions_tell_the_life_of_an_issue_in_2_000_characters(ag
         "never instructions",
     ):
         assert word in INSTRUCTIONS
+
+
+READS = ("list_issues", "get_issue", "list_comments", "list_projects", "whoami")
+HINTS = {
+    "update_status": (False, True),
+    "merge": (True, True),
+    "comment": (False, False),
+    "edit_comment": (True, True),
+    "delete_comment": (True, True),
+}
+"""Whether it destroys, and whether doing it twice does no more than once."""
+
+
+async def test_the_annotations_say_what_a_tool_may_do(agent: Agent) -> None:
+    async with agent.connected() as client:
+        hints = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
+    for name, said in hints.items():
+        assert said
+        assert said.read_only_hint is (name in READS)
+        assert (said.destructive_hint, said.idempotent_hint) == HINTS.get(name, (None, None))
+
+
+def test_the_instructions_give_the_lifecycles_moves() -> None:
+    pattern = r"From (new, [^:]*) every other status can be set except regressed \(and new, from"
+    (said,) = re.findall(pattern, INSTRUCTIONS)
+    free = re.findall(r"\w+", said.replace(" and ", " "))
+    for status, allowed in MOVES.items():
+        if status in free:
+            assert {*allowed} == {*STATUSES} - {status, "regressed"} - ({"new"} if status == "regressed" else set())
+        else:
+            assert f"from {status}: {', '.join(allowed)}." in INSTRUCTIONS
 
 
 # What they answer
@@ -153,6 +189,25 @@ async def test_an_issue_in_full_keeps_the_apis_shape(agent: Agent) -> None:
         assert row["id"] in agent.text
 
 
+async def test_without_a_limit_pages_are_small(world: World, agent: Agent) -> None:
+    template = FIXTURE["issues"][0]
+    issues = [template | {"id": f"{number:08d}-0000-4000-8000-000000000000"} for number in range(30)]
+    world.store.write(lambda tx: import_document(tx, read_document(json_text({"issues": issues}))))
+    assert len((await agent.call("list_issues"))["issues"]) == 20
+    busy = await agent.call("get_issue", project_id=SHOP, issue_id=SYMBOLS["i_busy"])
+    assert len(busy["occurrences"]) == 10
+
+
+async def test_a_comment_that_was_changed_says_when(world: World, agent: Agent) -> None:
+    await agent.call("list_issues")
+    world.clock.advance(minutes=1)
+    await agent.call("edit_comment", issue_id=TIMEOUT, comment_id=SYMBOLS["c_2"], body="Changed.")
+    first, second = (await agent.call("list_comments", issue_id=TIMEOUT))["comments"]
+    assert "updated_at" not in first
+    assert second["updated_at"] == "2026-10-21T12:01:00.000Z"
+    assert agent.text.count("updated 2026-10-21 12:01Z") == 1
+
+
 async def test_occurrences_come_in_pages(agent: Agent) -> None:
     met: list[str] = []
     cursor: dict[str, str] = {}
@@ -247,6 +302,32 @@ async def test_the_project_is_where_an_earlier_answer_showed_the_issue(agent: Ag
     assert "project_id is required" in await agent.refused("list_comments", issue_id=SYMBOLS["i_blog"])
     await agent.call("list_issues")
     assert await agent.call("list_comments", issue_id=SYMBOLS["i_blog"].upper()) == {"comments": []}
+
+
+async def test_an_issue_read_is_remembered_like_one_listed(agent: Agent) -> None:
+    await agent.call("get_issue", issue_id=TIMEOUT, project_id=SHOP)
+    assert await agent.call("list_comments", issue_id=TIMEOUT)
+
+
+async def test_only_so_many_issues_are_remembered(world: World) -> None:
+    desk = Desk(lambda _: world.acting_as("agent"))
+    (issue,) = (await world.acting_as("agent").list_issues(SHOP, IssueFilter(), limit=1)).issues
+    numbered = (issue.model_copy(update={"id": str(uuid.UUID(int=number))}) for number in range(MAX_REMEMBERED + 5))
+    desk.remember(numbered)
+    assert len(desk._projects) == MAX_REMEMBERED  # noqa: SLF001 - what it holds, only it knows
+    assert str(uuid.UUID(int=4)) not in desk._projects  # noqa: SLF001
+
+
+async def test_a_project_with_its_team_shows_what_the_project_alone_does(world: World) -> None:
+    agent = agent_of(world, project_id=SHOP)
+    alone = [row["id"] for row in (await agent.call("list_issues"))["issues"]]
+    assert [row["id"] for row in (await agent.call("list_issues", team_id=SYMBOLS["team_a"]))["issues"]] == alone
+    assert (await agent.call("list_issues", team_id=SYMBOLS["team_b"]))["issues"] == []
+
+
+async def test_hidden_characters_are_shown_at_every_depth(world: World, agent: Agent) -> None:
+    world.store.write(lambda tx: tx.run("UPDATE teams SET name = 'Night\u202e Owls'"))
+    assert (await agent.call("whoami"))["team"]["name"] == "Night\\u202e Owls"
 
 
 async def test_else_the_error_lists_the_projects(agent: Agent) -> None:

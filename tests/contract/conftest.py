@@ -1,8 +1,11 @@
-"""The suite's targets: `store` is the backend itself, `live` the live backend over HTTP and the REST face to a store.
+"""The suite's targets: `store` is the backend itself, `live` the live backend over HTTP and the REST face to a store,
+`server` the live backend over HTTP to the Owlmetry server in OWLMETRY_TEST_ENDPOINT, with OWLMETRY_TEST_API_KEY.
 
-`--target NAME`, repeated, picks among them; without it, all run.
+What needs the recorded world runs on the first two; what holds on any server, on all. `--target NAME`, repeated, picks
+among them; without it, all run that there are.
 """
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,9 +16,19 @@ from tests.world import FakeClock, HttpFace, LiveWorld, World, filled
 TARGETS = ("store", "live")
 
 
+def real_server() -> tuple[str, str]:
+    """The endpoint and the key of a server to test against."""
+    return os.environ["OWLMETRY_TEST_ENDPOINT"], os.environ["OWLMETRY_TEST_API_KEY"]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    picked: list[str] = metafunc.config.getoption("--target") or []
     if "suite_target" in metafunc.fixturenames:
-        metafunc.parametrize("suite_target", metafunc.config.getoption("--target") or TARGETS)
+        targets = [target for target in TARGETS if target in (picked or TARGETS)]
+        metafunc.parametrize("suite_target", targets)
+    if "any_target" in metafunc.fixturenames:
+        there = (*TARGETS, "server") if "OWLMETRY_TEST_ENDPOINT" in os.environ else TARGETS
+        metafunc.parametrize("any_target", picked or there)
 
 
 @pytest.fixture
@@ -29,3 +42,9 @@ async def world(empty_store: Store, clock: FakeClock, suite_target: str, http_fa
     live = LiveWorld(empty_store, clock, http_face.endpoint)
     yield live
     await live.aclose()
+
+
+@pytest.fixture
+def world_store(empty_store: Store) -> Store:
+    filled(empty_store)
+    return empty_store

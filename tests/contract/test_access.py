@@ -4,6 +4,7 @@ import json
 from itertools import product
 from typing import Any
 
+import jwt
 import pytest
 
 from owlmetry_mcp.issues.errors import (
@@ -85,6 +86,22 @@ async def test_a_key_ends_at_its_instant_and_a_revoked_one_at_once(world: World)
     world.store.write(lambda tx: tx.run("UPDATE api_keys SET revoked_at = ? WHERE name = 'Fixer Agent'", (tx.now,)))
     with pytest.raises(UnauthenticatedError, match="Invalid API key"):
         await other.whoami()
+
+
+async def test_a_token_ends_at_its_instant_and_is_good_for_its_store_alone(world: World) -> None:
+    mia = world.acting_as("mia")
+    await mia.whoami()
+    world.clock.advance(days=1)
+    with pytest.raises(UnauthenticatedError, match="Invalid or expired token"):
+        await mia.whoami()
+    claims = {"sub": FIXTURE["users"][0]["id"], "email": "olga@example.com", "exp": 4_000_000_000}
+    unsigned = jwt.encode(claims, "", algorithm="none")
+    foreign = jwt.encode(claims, "another secret of at least thirty-two bytes", algorithm="HS256")
+    (secret,) = world.store.read(lambda tx: tx.one("SELECT token_secret FROM store"))
+    lasting = jwt.encode({"sub": claims["sub"]}, secret, algorithm="HS256")
+    for token in (unsigned, foreign, lasting, "x", "a.b.c", f"{'[' * 5000}.x.y"):
+        with pytest.raises(UnauthenticatedError, match="Invalid or expired token"):
+            await world.acting_with(token).whoami()
 
 
 async def test_whoami_names_the_caller(world: World) -> None:

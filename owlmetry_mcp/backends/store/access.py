@@ -1,6 +1,7 @@
 """Who is calling, and what they may do. Every operation asks here, inside its own transaction."""
 
 import hashlib
+import hmac
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,20 +96,24 @@ def project_team(tx: Transaction, caller: Caller, project_id: str) -> tuple[int,
 def _key(tx: Transaction, shown: Credential) -> tuple[KeyIdentity, Caller]:
     row = tx.one(
         """
-        SELECT k.id, k.name, k.key_type, k.permissions, k.expires_at, k.revoked_at, t.key, t.id, t.name, t.slug
+        SELECT k.id, k.name, k.key_type, k.permissions, k.expires_at, k.revoked_at, t.key, t.id, t.name, t.slug,
+            k.secret_sha256
         FROM api_keys k JOIN teams t ON t.key = k.team
         WHERE k.secret_sha256 = :secret_sha256
             OR (k.name = :local_name AND k.secret_sha256 IS NULL AND k.team = (SELECT min(key) FROM teams))
         """,
         {"secret_sha256": shown.secret_sha256, "local_name": shown.local_name},
     )
+    # Found by its digest, of which no timing tells the key; and compared once more, in constant time.
+    if row and shown.secret_sha256 is not None and not hmac.compare_digest(row[-1], shown.secret_sha256):
+        row = None
     if row is None and shown.local_name is not None:
         raise NoLocalKeyError
     if row is None:
         raise UnauthenticatedError(
             "Invalid API key", "Check OWLMETRY_API_KEY; `owlmetry-mcp keys list` shows the keys of a store."
         )
-    key_id, name, key_type, permissions, expires_at, revoked_at, team, team_id, team_name, slug = row
+    key_id, name, key_type, permissions, expires_at, revoked_at, team, team_id, team_name, slug, _ = row
     if revoked_at is not None:
         raise UnauthenticatedError("Invalid API key", "It was revoked; `owlmetry-mcp keys create` makes another.")
     if expires_at is not None and expires_at <= tx.now:
