@@ -1,5 +1,6 @@
 """What many tests stand on: the recorded world in a store, and an agent in it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.store import Store
 from tests.agent import Agent, agent_of
-from tests.world import FakeClock, HttpFace, World, filled
+from tests.shell import Shell
+from tests.world import FIXTURE, FakeClock, HttpFace, World, filled
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,3 +44,17 @@ def http_face() -> Iterator[HttpFace]:
 @pytest.fixture
 def agent(world: World) -> Agent:
     return agent_of(world)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return Shell(tmp_path / "store.db", capsys)
+
+
+@pytest.fixture
+def imported(shell: Shell, tmp_path: Path) -> Shell:
+    file = tmp_path / "fixture.json"
+    file.write_text(json.dumps(FIXTURE))
+    shell.run("import", str(file))
+    return shell

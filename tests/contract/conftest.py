@@ -23,6 +23,10 @@ def real_server() -> tuple[str, str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     picked: list[str] = metafunc.config.getoption("--target") or []
+    if unknown := {*picked} - {*TARGETS, "server"}:
+        raise pytest.UsageError(f"--target takes store, live or server, not {', '.join(sorted(unknown))}")
+    if "server" in picked and not {"OWLMETRY_TEST_ENDPOINT", "OWLMETRY_TEST_API_KEY"} <= os.environ.keys():
+        raise pytest.UsageError("--target server needs OWLMETRY_TEST_ENDPOINT and OWLMETRY_TEST_API_KEY")
     if "suite_target" in metafunc.fixturenames:
         targets = [target for target in TARGETS if target in (picked or TARGETS)]
         metafunc.parametrize("suite_target", targets)
