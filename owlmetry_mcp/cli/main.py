@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Exit codes: 0 done, 1 failed, 2 wrong usage or settings."""
 
+import gc
 import io
 import os
 import sys
@@ -13,9 +14,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments)
     except KeyboardInterrupt:
         return _failed("interrupted")
+    finally:
+        gc.enable()
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    gc.disable()  # until all is imported: what modules are made of is never garbage, and looking for it takes long
     # Imported under main()'s guard, since it is what takes longest and what Ctrl-C is most likely to meet.
     from owlmetry_mcp.cli.parser import parser  # noqa: PLC0415
     from owlmetry_mcp.issues.errors import OwlmetryError  # noqa: PLC0415

@@ -1,5 +1,6 @@
 """The commands and their flags. What a command does is imported when it runs, so that `serve` starts fast."""
 
+import gc
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter, _SubParsersAction
 from collections.abc import Callable
 from importlib import import_module
@@ -110,7 +111,10 @@ def _lazily(function: str) -> Run:
     module, name = function.split(".")
 
     def run(parsed: Namespace, settings: Settings) -> None:
-        getattr(import_module(f"owlmetry_mcp.cli.{module}"), name)(parsed, settings)
+        command = getattr(import_module(f"owlmetry_mcp.cli.{module}"), name)
+        gc.freeze()
+        gc.enable()
+        command(parsed, settings)
 
     return run
 
