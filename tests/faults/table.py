@@ -54,11 +54,15 @@ FAULTS: dict[str, Fault] = {
         for status in STATUSES
     },
 }
-REFUSED = "connection refused"
+REFUSED = "connection refused, then taken"
+NOT_FOUND = "the server's name is not found"
+AWAY = "connections refused for good"
 
 
 def outcome(operation: str, fault: str) -> str:
     """What comes of an operation whose first request meets the fault, where all that follow pass."""
+    if fault in (NOT_FOUND, AWAY):
+        return "told" if operation in READS else "told; not done"
     if operation in READS:
         lacking = fault == "an answer that lacks its ids" and operation != "whoami"  # which needs none
         return "told: the answer lacks its ids" if lacking else "answered"
@@ -89,7 +93,7 @@ def document() -> str:
         "|---" * (len(operations) + 1) + "|",
         *(
             f"| {fault} | {' | '.join(outcome(operation, fault) for operation in operations)} |"
-            for fault in (REFUSED, *FAULTS)
+            for fault in (NOT_FOUND, AWAY, REFUSED, *FAULTS)
         ),
     ]
     return "\n".join([INTRODUCTION, *lines, "", CONCLUSION])

@@ -195,11 +195,13 @@ async def test_a_write_that_is_never_let_through_is_told_as_not_done(
     assert sum(not line.startswith("GET") for line in proxy.requests) == 4
 
 
-async def test_a_name_that_is_not_found_is_told() -> None:
+@pytest.mark.parametrize("operation", [*READS, *WRITES])
+async def test_a_name_that_is_not_found_is_told(operation: str) -> None:
     time = FakeTime()
     live = LiveBackend(Wire("http://owl.invalid", "owl_agent_x", TIMEOUTS, sleep=time.sleep, clock=time.clock))
-    with pytest.raises(UnavailableError, match=r"The Owlmetry server at owl.invalid cannot be used now: .+"):
-        await live.whoami()
+    with pytest.raises(UnavailableError, match=r"The Owlmetry server at owl.invalid cannot be used now: .+") as said:
+        await (READS | WRITES)[operation](live)
+    assert "Nothing was changed" in said.value.hint
     await live.aclose()
 
 
