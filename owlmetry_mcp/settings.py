@@ -79,10 +79,14 @@ class _Loading:
         api_key = self._setting("api_key", _credential, None)
         endpoint = self._setting("endpoint", _endpoint, None)
         team = self._setting("team", _name, None)
-        default: BackendName = "live" if api_key and store is None else "store"
+        serves = bool(self._flags.get("serves"))
+        default: BackendName = "live" if (api_key or (team and serves)) and store is None else "store"
         backend = self._setting("backend", lambda it: parameters.one_of("it", it, get_args(BackendName)), default)
-        if backend == "live" and not self._faults and self._flags.get("serves"):
+        if backend == "live" and not self._faults and serves:
             profile = self._profile((home or Path.home()) / CONFIG_FILE, team) if not (api_key and endpoint) else {}
+            theirs = profile.get("endpoint", DEFAULT_ENDPOINT)
+            if not api_key and endpoint not in (None, theirs) and "api_key" in profile:
+                self._faults.append(f"OWLMETRY_API_KEY: the key in ~/{CONFIG_FILE} is for {theirs}, not for {endpoint}")
             api_key = api_key or profile.get("api_key")
             endpoint = endpoint or profile.get("endpoint")
             if not api_key and not self._faults:
@@ -143,8 +147,10 @@ class _Loading:
 
 
 def _picked(teams: Mapping[str, Mapping[str, Any]], wanted: str) -> Mapping[str, Any]:
-    for id_, row in teams.items():
-        if wanted in (id_, row.get("team_slug"), row.get("team_name")):
+    if wanted in teams:
+        return teams[wanted]
+    for row in teams.values():
+        if wanted in (row.get("team_slug"), row.get("team_name")):
             return row
     known = ", ".join(str(row.get("team_slug") or id_) for id_, row in teams.items())
     raise InvalidInputError(f"it has no team {parameters.shown(wanted)}", f"It has {known or 'none'}.")
@@ -172,7 +178,7 @@ def _endpoint(value: str) -> str:
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except (ValueError, AttributeError):
         usable = False
-    if not usable or parts.username or parts.password or parts.query or parts.fragment or not value.isprintable():
+    if not usable or not value.isascii() or not value.isprintable() or set(value) & set(" \\?#@"):
         raise InvalidInputError(
             "it must be a server's address such as https://owl.example.com, without a query or user"
         )

@@ -186,6 +186,7 @@ def test_wrong_keys_are_answered_ever_more_slowly_by_address_and_right_ones_are_
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
+        now[0] += seconds
 
     brake = LoginBrake(clock=lambda: now[0], sleep=sleep)
     app = create_app(world.acting_with, host_names=["testserver"], brake=brake)
@@ -197,9 +198,22 @@ def test_wrong_keys_are_answered_ever_more_slowly_by_address_and_right_ones_are_
     assert other.get("/v1/projects").status_code == 401
     assert one.get("/v1/projects", headers=KEY).status_code == 200
     assert len(waits) == 6
-    now[0] = 301.0
+    now[0] += 301.0
     assert one.get("/v1/projects").status_code == 401
     assert len(waits) == 6
+
+
+def test_wrong_keys_shown_all_at_once_wait_for_one_another(world: World) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    brake = LoginBrake(clock=lambda: 0.0, sleep=sleep)
+    http = TestClient(create_app(world.acting_with, host_names=["testserver"], brake=brake))
+    for _ in range(5 + 4):
+        http.get("/v1/projects", headers={"Authorization": "Bearer owl_agent_wrong"})
+    assert waits == [0.25, 0.75, 1.75, 3.75]
 
 
 @pytest.mark.parametrize(

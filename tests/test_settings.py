@@ -105,6 +105,8 @@ def test_what_the_live_backend_lacks_is_in_the_config_file(home: Path) -> None:
     assert named.api_key == "owl_agent_two"
     by_name = load(SERVES, LIVE | {"OWLMETRY_TEAM": "Two"}, home)
     assert by_name.api_key == "owl_agent_two"
+    implied = load(SERVES | {"team": "2"}, {}, home)
+    assert (implied.backend, implied.api_key) == ("live", "owl_agent_two")
     given = load(SERVES, LIVE | {"OWLMETRY_API_KEY": "owl_agent_x", "OWLMETRY_ENDPOINT": "http://localhost:4000"}, home)
     assert (given.endpoint, given.api_key) == ("http://localhost:4000", "owl_agent_x")
 
@@ -132,6 +134,22 @@ def test_a_config_file_that_does_not_help_is_told(home: Path, config: object, te
         load(SERVES | {"team": team}, LIVE, home)
     assert said in str(refusal.value)
     assert "owl_agent_one" not in str(refusal.value)
+
+
+def test_the_config_files_key_goes_to_its_own_server_alone(home: Path) -> None:
+    with pytest.raises(SettingsError, match=r"is for https://owl\.example\.com, not for http://other\.example"):
+        load(SERVES, LIVE | {"OWLMETRY_ENDPOINT": "http://other.example"}, home)
+    assert load(SERVES, LIVE | {"OWLMETRY_ENDPOINT": "https://owl.example.com"}, home).api_key == "owl_agent_one"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["owl.example.com", "ftp://x", "http://", "http://☃", "http://a b", "http://x?", "http://x#", "http://u@x", "http://x\\y",
+     "http://x:0", "http://x:99999"],
+)  # fmt: skip
+def test_an_endpoint_that_is_no_servers_address_is_refused(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match="OWLMETRY_ENDPOINT: it must be a server's address"):
+        load({}, {"OWLMETRY_ENDPOINT": endpoint})
 
 
 def test_commands_that_serve_nothing_need_no_key(home: Path) -> None:

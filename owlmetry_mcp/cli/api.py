@@ -18,6 +18,9 @@ from owlmetry_mcp.rest.doors import LOOPBACK_NAMES
 from owlmetry_mcp.rest.listener import listen
 from owlmetry_mcp.settings import Settings
 
+_PROXIES = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+"""Where a proxy may stand. The last address that it names beyond these is the client's; what clients write is not."""
+
 SHUTDOWN_SECONDS = 30
 """How long requests under way may take once it is told to stop."""
 
@@ -47,7 +50,7 @@ def api(parsed: Namespace, settings: Settings) -> None:
             server_header=False,
             lifespan="off",
             proxy_headers=parsed.behind_proxy,
-            forwarded_allow_ips="*" if parsed.behind_proxy else None,
+            forwarded_allow_ips=_PROXIES if parsed.behind_proxy else None,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -94,6 +94,10 @@ class Comment(Resource):
     updated_at: str
 
 
+class Deleted(Resource):
+    deleted: bool
+
+
 class Attachment(Resource):
     id: str
     event_id: str | None

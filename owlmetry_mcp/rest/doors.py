@@ -63,17 +63,18 @@ class LoginBrake:
         self._clock = clock
         self._sleep = sleep
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        """How many in a row, and when the last was, by address; the longest unheard of first."""
+        """How many in a row, and until when they wait, by address; the longest unheard of first."""
 
     async def failed(self, address: str) -> None:
-        """Wait as long as this failure deserves."""
+        """Wait as long as this failure deserves, after those of the same address that still wait."""
         now = self._clock()
-        count, last = self._failures.pop(address, (0, now))
-        count = 1 if now - last > self.FORGET_SECONDS else count + 1
-        self._failures[address] = (count, now)
+        count, until = self._failures.pop(address, (0, now))
+        count = 1 if now - until > self.FORGET_SECONDS else count + 1
+        excess = count - self.FREE_FAILURES
+        step = min(self.STEP_SECONDS * 2 ** min(excess - 1, 10), self.LONGEST_SECONDS) if excess > 0 else 0.0
+        until = max(until, now) + step
+        self._failures[address] = (count, until)
         while len(self._failures) > self.MAX_ADDRESSES:
             self._failures.popitem(last=False)
-        if count > self.FREE_FAILURES:
-            await self._sleep(
-                min(self.STEP_SECONDS * 2 ** min(count - self.FREE_FAILURES - 1, 10), self.LONGEST_SECONDS)
-            )
+        if until > now:
+            await self._sleep(until - now)

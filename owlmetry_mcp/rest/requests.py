@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
+import anyio
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from owlmetry_mcp.issues.errors import InvalidInputError, UnauthenticatedError
 from owlmetry_mcp.issues.filters import IssueFilter
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_BODY_SECONDS = 20.0
 
 
 def credential(request: Request) -> str:
@@ -33,13 +35,17 @@ async def json_object(request: Request) -> defaultdict[str, Any]:
 
     Raises:
         InvalidInputError: the body is not JSON.
-        HTTPException: 413, the body is over 1 MiB.
+        HTTPException: 413, the body is over 1 MiB; 408, it does not come within 20 s.
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413, "Request body is too large")
+    try:
+        with anyio.fail_after(MAX_BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise HTTPException(413, "Request body is too large")
+    except TimeoutError as error:
+        raise HTTPException(408, "Request body came too slowly") from error
     try:
         value = from_json(body or b"{}")
     except ValueError as error:

@@ -150,6 +150,15 @@ async def arrives_late(exchange: Exchange) -> None:
     await asyncio.Event().wait()
 
 
+async def cut_and_arrives_late(exchange: Exchange) -> None:
+    exchange.proxy.hold(exchange)
+
+
+async def bad_gateway_and_arrives_late(exchange: Exchange) -> None:
+    exchange.proxy.hold(exchange)
+    await exchange.respond(502, PAGE)
+
+
 async def slow_drip(exchange: Exchange) -> None:
     for byte in await exchange.forward():
         await exchange.answer(bytes([byte]))

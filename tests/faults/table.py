@@ -42,6 +42,8 @@ FAULTS: dict[str, Fault] = {
     "time-out, the request never went through": proxy.never_answered,
     "time-out, the request went through": proxy.answered_too_late,
     "time-out, the request goes through later": proxy.arrives_late,
+    "connection cut, the request goes through later": proxy.cut_and_arrives_late,
+    "502, the request goes through later": proxy.bad_gateway_and_arrives_late,
     "an answer that drips in, slower than the time given": proxy.slow_drip,
     "200 with garbage for a body": proxy.garbage,
     "200 with a proxy's HTML page": proxy.html,
@@ -64,10 +66,9 @@ def outcome(operation: str, fault: str) -> str:
     if fault in (NOT_FOUND, AWAY):
         return "told" if operation in READS else "told; not done"
     if operation in READS:
-        lacking = fault == "an answer that lacks its ids" and operation != "whoami"  # which needs none
-        return "told: the answer lacks its ids" if lacking else "answered"
-    may_still_arrive = ("time-out, the request never went through", "504 before the request went through")
-    if operation == "add_comment" and fault in may_still_arrive:
+        return "told: the answer lacks its ids" if fault == "an answer that lacks its ids" else "answered"
+    # Nothing shows that it will not yet arrive, and a comment is not to come twice.
+    if operation == "add_comment" and ("before" in fault or "never" in fault):
         return "said to be unknown; not done"
     return "done once"
 

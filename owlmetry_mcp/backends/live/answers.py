@@ -65,6 +65,17 @@ def _list_of(model: type[BaseModel]) -> TypeAdapter[Any]:
     return TypeAdapter(list[model])  # type: ignore[valid-type]  # the model is the argument
 
 
+def as_asked(agrees: bool, resource: Resource) -> Resource:  # noqa: FBT001 - it reads as a condition
+    """The resource, if it is what was asked for.
+
+    Raises:
+        UnavailableError: it is another.
+    """
+    if not agrees:
+        raise _bad_answer("the server's answer is not of what was asked for")
+    return resource
+
+
 def _unlike(error: ValidationError, within: str = "") -> UnavailableError:
     first = error.errors(include_url=False, include_input=False)[0]
     parts: Sequence[int | str] = first["loc"]
@@ -87,7 +98,7 @@ def refusal(status: int, answer: object) -> OwlmetryError:
     if not isinstance(said, str) or not said:
         return EndpointError(
             f"The server refuses the request ({status}) in a form that is not Owlmetry's",
-            "Nothing was changed. Check OWLMETRY_ENDPOINT.",
+            "Nothing was changed. Check OWLMETRY_ENDPOINT and OWLMETRY_API_KEY.",
         )
     message = said[:_LONGEST_MESSAGE]
     if transition := _TRANSITION.fullmatch(message):

@@ -1,19 +1,19 @@
 """The Backend protocol over an Owlmetry server."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from owlmetry_mcp.backends.live.answers import checked, checked_list
+from owlmetry_mcp.backends.live.answers import as_asked, checked, checked_list
 from owlmetry_mcp.backends.live.occurrences import Walk
 from owlmetry_mcp.backends.live.wire import Deadline, Wire
-from owlmetry_mcp.backends.live.writes import Write
-from owlmetry_mcp.issues import filters, parameters, times
+from owlmetry_mcp.backends.live.writes import CannotTellError, Write
+from owlmetry_mcp.issues import filters, parameters
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, PermissionDeniedError
 from owlmetry_mcp.issues.filters import IssueFilter, Selection
 from owlmetry_mcp.issues.lifecycle import status_change
 from owlmetry_mcp.issues.models import (
     Comment,
+    Deleted,
     Identity,
     Issue,
     IssueDetail,
@@ -25,8 +25,6 @@ from owlmetry_mcp.issues.models import (
 
 Result = TypeVar("Result")
 
-CLOCK_TOLERANCE = timedelta(seconds=2)
-"""How much earlier than our call a comment of it may seem to be: the server tells its time to the second."""
 MAX_REMEMBERED_COMMENTS = 1_000
 
 
@@ -95,16 +93,27 @@ class LiveBackend:
         body: dict[str, str] = {"status": change.status}
         if change.resolved_at_version is not None:
             body["resolved_at_version"] = change.resolved_at_version
+        deadline = self._wire.deadline()
+        before = await self._if_readable(self._read_issue(path, deadline))
+
+        def is_done(issue: Issue) -> bool:
+            versions = (change.resolved_at_version, issue.resolved_at_version)
+            return issue.status == change.status and (change.status != "resolved" or versions[0] == versions[1])
 
         async def find(deadline: Deadline) -> Issue | None:
-            found = await self._read_issue(path, deadline)
-            as_wanted = found.status == change.status
-            if change.status == "resolved":
-                as_wanted = as_wanted and found.resolved_at_version == change.resolved_at_version
-            return found if as_wanted else None
+            now = await self._read_issue(path, deadline)
+            if before and not is_done(before) and is_done(now):
+                return now
+            if before and (now.status, now.resolved_at_version) == (before.status, before.resolved_at_version):
+                return None
+            raise CannotTellError  # another has moved it since, before ours or after
+
+        def understand(answer: Any) -> Issue:  # noqa: ANN401 - JSON
+            changed = checked(Issue, answer)
+            return as_asked(changed.id == path.rpartition("/")[2] and is_done(changed), changed)
 
         return await self._write(
-            f"the status was set to {change.status}", "PATCH", path, body, lambda it: checked(Issue, it), find
+            f"the status was set to {change.status}", "PATCH", path, body, understand, find, deadline
         )
 
     async def merge(self, project_id: str, target_issue_id: str, source_issue_id: str) -> Issue:
@@ -117,44 +126,61 @@ class LiveBackend:
                 "Cannot merge an issue into itself", "source_issue_id names the issue that is to be deleted."
             )
         deadline = self._wire.deadline()
-        source = await self._read_source(source_path, deadline)
+        source = await self._if_readable(self._read_source(source_path, deadline))
 
         async def find(deadline: Deadline) -> Issue | None:
             try:
                 await self._read_issue(source_path, deadline)
             except NotFoundError:
                 merged = await self._read_issue(path, deadline)
-                # Gone into this target, unless another call was faster and merged it into another.
-                return merged if source and {*source.fingerprints} <= {*merged.fingerprints} else None
+                if source and {*source.fingerprints} <= {*merged.fingerprints}:
+                    return merged
+                raise CannotTellError from None  # another call may have merged it into another
             return None
+
+        def understand(answer: Any) -> Issue:  # noqa: ANN401 - JSON
+            merged = checked(Issue, answer)
+            return as_asked(merged.id == path.rpartition("/")[2], merged)
 
         body = {"source_issue_id": source_path.rpartition("/")[2]}
-        return await self._write(
-            "the issues were merged", "POST", f"{path}/merge", body, lambda it: checked(Issue, it), find, deadline
-        )
+        return await self._write("the issues were merged", "POST", f"{path}/merge", body, understand, find, deadline)
 
-    async def _read_source(self, path: str, deadline: Deadline) -> Issue | None:
-        """The source of a merge, whose fingerprints will show what became of it; None to a key that reads nothing."""
+    async def _read_source(self, path: str, deadline: Deadline) -> Issue:
+        """The source of a merge, whose fingerprints will show what became of it."""
         try:
             return await self._read_issue(path, deadline)
-        except PermissionDeniedError:
-            return None
         except NotFoundError as error:
             raise NotFoundError(error.message.replace("Issue", "Source issue"), error.hint) from error
+
+    @staticmethod
+    async def _if_readable(reading: Awaitable[Result]) -> Result | None:
+        """What is there before a write, to tell afterwards what it did; None to a key that may read nothing."""
+        try:
+            return await reading
+        except PermissionDeniedError:
+            return None
 
     async def list_comments(self, project_id: str, issue_id: str) -> list[Comment]:
         return await self._read_comments(_issue_path(project_id, issue_id))
 
     async def add_comment(self, project_id: str, issue_id: str, body: str) -> Comment:
         path, text = _issue_path(project_id, issue_id), parameters.comment_body(body)
-        began = datetime.now(UTC)
+        deadline = self._wire.deadline()
+        before = await self._if_readable(self._read_comments(path, deadline))
+        known = None if before is None else {comment.id for comment in before}
 
         async def find(deadline: Deadline) -> Comment | None:
-            return await self._find_comment(path, text, began, deadline)
+            if known is None:
+                raise CannotTellError
+            return await self._find_comment(path, text, known, deadline)
+
+        def understand(answer: Any) -> Comment:  # noqa: ANN401 - JSON
+            added = checked(Comment, answer)
+            return as_asked(added.body == text and added.issue_id == path.rpartition("/")[2], added)
 
         added = await self._write(
-            "the comment was added", "POST", f"{path}/comments", {"body": text},
-            lambda it: checked(Comment, it), find, repeatable=False,
+            "the comment was added", "POST", f"{path}/comments", {"body": text}, understand, find, deadline,
+            repeatable=False,
         )  # fmt: skip
         self._remember(added)
         return added
@@ -167,21 +193,26 @@ class LiveBackend:
             comments = await self._read_comments(path, deadline)
             return next((comment for comment in comments if (comment.id, comment.body) == (wanted_id, text)), None)
 
-        return await self._write(
-            "the comment was changed", "PATCH", f"{path}/comments/{wanted_id}", {"body": text},
-            lambda it: checked(Comment, it), find,
-        )  # fmt: skip
+        def understand(answer: Any) -> Comment:  # noqa: ANN401 - JSON
+            edited = checked(Comment, answer)
+            return as_asked((edited.id, edited.body) == (wanted_id, text), edited)
+
+        comment_path = f"{path}/comments/{wanted_id}"
+        return await self._write("the comment was changed", "PATCH", comment_path, {"body": text}, understand, find)
 
     async def delete_comment(self, project_id: str, issue_id: str, comment_id: str) -> None:
         path, wanted_id = _issue_path(project_id, issue_id), parameters.uuid("comment_id", comment_id)
 
-        async def find(deadline: Deadline) -> bool | None:
+        async def find(deadline: Deadline) -> Deleted | None:
             comments = await self._read_comments(path, deadline)
-            return None if wanted_id in (comment.id for comment in comments) else True
+            return None if wanted_id in (comment.id for comment in comments) else Deleted(deleted=True)
 
-        await self._write(
-            "the comment was deleted", "DELETE", f"{path}/comments/{wanted_id}", None, lambda _: True, find
-        )
+        def understand(answer: Any) -> Deleted:  # noqa: ANN401 - JSON
+            done = checked(Deleted, answer)
+            return as_asked(done.deleted, done)
+
+        comment_path = f"{path}/comments/{wanted_id}"
+        await self._write("the comment was deleted", "DELETE", comment_path, None, understand, find)
 
     async def _write(  # noqa: PLR0913, PLR0917 - what a write is made of
         self,
@@ -209,26 +240,25 @@ class LiveBackend:
     async def _read_comments(self, path: str, deadline: Deadline | None = None) -> list[Comment]:
         return checked_list(Comment, "comments", await self._wire.read(f"{path}/comments", None, deadline))
 
-    async def _find_comment(self, path: str, text: str, began: datetime, deadline: Deadline) -> Comment | None:
-        """A comment of ours with this body since the call began, that no earlier call is known to have added.
+    async def _find_comment(self, path: str, text: str, known: set[str], deadline: Deadline) -> Comment | None:
+        """The comment of ours with this body that was not there before, and that no other call has answered with.
 
         Raises:
-            UnavailableError: several agents wrote it meanwhile, and which is ours is not known.
+            CannotTellError: there is one that may be ours or another's, since who we are is not known.
         """
-        comments = await self._read_comments(path, deadline)
-        since = times.to_text(began + timedelta(seconds=self._wire.server_ahead_seconds) - CLOCK_TOLERANCE)
-        fresh = [
-            comment
-            for comment in comments
-            if comment.body == text and comment.created_at >= since and comment.id not in self._answered
-        ]
-        if fresh and self._author_id is None:
+        if self._author_id is None:
             identity = await self._identify(deadline)
             self._author_id = identity.user.id if isinstance(identity, UserIdentity) else identity.id
-        ours = [comment for comment in fresh if self._author_id in (None, comment.author_id)]
-        if len({comment.author_id for comment in ours}) > 1:
-            raise InvalidInputError("others wrote the same at the same time, and which comment is ours is not known")
-        return ours[0] if ours else None
+        comments = await self._read_comments(path, deadline)
+        # From here to the end nothing waits, so that of two calls with the same words each finds its own.
+        taken = known | self._answered.keys()
+        fresh = [comment for comment in comments if comment.body == text and comment.id not in taken]
+        if fresh and self._author_id is None:
+            raise CannotTellError
+        ours = next((comment for comment in fresh if comment.author_id == self._author_id), None)
+        if ours:
+            self._remember(ours)
+        return ours
 
     def _remember(self, comment: Comment) -> None:
         self._author_id = comment.author_id

@@ -9,6 +9,13 @@ from owlmetry_mcp.issues.errors import FateUnknownError, OwlmetryError, Unavaila
 
 Result = TypeVar("Result")
 
+LOOKS = 4
+"""So often a write is looked for that cannot be sent again, and of which the server may just be at work."""
+
+
+class CannotTellError(Exception):
+    """What the server shows may be the write's doing, or another's."""
+
 
 class Write(Generic[Result]):
     """One write: how it is sent, how its answer is understood, and how to see whether it was done."""
@@ -28,68 +35,63 @@ class Write(Generic[Result]):
         self._send = send
         self._understand = understand
         self._find = find
+        """The result if the server shows that the write was done, None if it does not; may raise CannotTellError."""
         self._repeatable = repeatable
         """Sent twice, it does what sent once it does."""
 
     async def carry_out(self, deadline: Deadline) -> Result:
         """The write's result, once it is certain.
 
-        A request that surely did not arrive is sent again. After one whose fate is not known, the server is asked; it
-        is sent again only if it was not done, and cannot be done any more by the request that was lost.
+        A request that surely did not arrive is sent again. One that was lost may have been carried out, or may yet be:
+        the server is asked. Only what does no more when it is done twice is sent again after that; anything else, and
+        whatever is not certain in the end, is said to be unknown.
 
         Raises:
             OwlmetryError: the server refused it, or could not be reached: it was not done.
             FateUnknownError: it was sent, and whether it was done cannot be told.
         """
-        lost: LostError | None = None
+        lost = False
         for attempt in range(MAX_ATTEMPTS):
-            last: FaultError
+            cause: Exception
             try:
                 return self._understand(await self._send(deadline))
             except LostError as fault:
-                last = lost = fault
+                cause, lost = fault, True
                 if (found := await self._found(fault, deadline)) is not None:
                     return found
-                if fault.may_still_arrive and not self._repeatable:
+                if not self._repeatable:
                     raise self._unknown(fault) from fault
             except FaultError as fault:
-                last = fault
+                cause = fault
             except OwlmetryError as error:
-                # Refused: the first time truly; after a lost request perhaps since that one was carried out.
-                if lost is None and not isinstance(error, UnavailableError):
+                # A refusal is one, unless a request that was lost has done it; an answer of no use may hide a success.
+                if not lost and not isinstance(error, UnavailableError):
                     raise
-                if (found := await self._found(lost, deadline)) is not None:
+                if (found := await self._found(error, deadline)) is not None:
                     return found
-                raise
-            if attempt + 1 == MAX_ATTEMPTS or not await self._wire.pause(attempt, last, deadline):
-                # Looked for and not found: not done, unless the request may yet arrive.
-                open_ended = lost is not None and lost.may_still_arrive
-                raise (self._unknown(last) if open_ended else self._wire.unavailable(last)) from last
+                raise self._unknown(error) from error
+            if attempt + 1 == MAX_ATTEMPTS or not await self._wire.pause(attempt, cause, deadline):
+                raise (self._unknown(cause) if lost else self._wire.unavailable(cause)) from cause
         raise AssertionError("the last attempt returns or raises")
 
-    async def _found(self, fault: LostError | None, deadline: Deadline) -> Result | None:
-        """The result, if the server shows that the write was done; None if it was not, as far as can be seen now.
+    async def _found(self, cause: Exception, deadline: Deadline) -> Result | None:
+        """The result, if the server shows that the write was done; None if it does not.
 
         Raises:
-            FateUnknownError: the server cannot be asked.
+            FateUnknownError: the server cannot be asked, or what it shows cannot be told from another's doing.
         """
         looks = 0
         while True:
             try:
                 found = await self._find(deadline)
-            except OwlmetryError as error:
-                raise self._unknown(fault or error) from error
+            except (OwlmetryError, CannotTellError) as error:
+                raise self._unknown(cause) from error
             looks += 1
-            if found is not None or not self._worth_another_look(fault, looks):
+            patient = isinstance(cause, LostError) and cause.may_still_arrive
+            if found is not None or self._repeatable or not (patient or looks < LOOKS):
                 return found
             if not await self._wire.pause(looks, None, deadline):
                 return None
-
-    def _worth_another_look(self, fault: LostError | None, looks: int) -> bool:
-        """What cannot be repeated is looked for twice; what may still arrive, to the end of the call."""
-        if self._repeatable or fault is None:
-            return False
-        return fault.may_still_arrive or looks < 2  # noqa: PLR2004 - once more, for what was under way
 
     def _unknown(self, cause: Exception) -> FateUnknownError:
         return FateUnknownError(
