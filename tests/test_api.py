@@ -156,6 +156,24 @@ def test_a_body_that_cannot_be_taken_is_told(http: httpx2.Client, body: bytes, s
     assert (answer.status_code, error in answer.json()["error"]) == (status, True)
 
 
+@pytest.mark.parametrize("body", [b"{", b" " * 2 * 1024 * 1024])
+def test_a_stranger_is_not_told_what_is_wrong_with_a_body(http: httpx2.Client, body: bytes) -> None:
+    answer = http.patch(ISSUE, content=body, headers={"Authorization": "Bearer owl_agent_wrong"})
+    assert (answer.status_code, answer.json()) == (401, {"error": "Invalid API key"})
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (ISSUE, "GET, HEAD, PATCH"),
+        (f"{ISSUE}/comments", "GET, HEAD, POST"),
+        (f"{ISSUE}/comments/{SYMBOLS['c_1']}", "DELETE, PATCH"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(http: httpx2.Client, path: str, allowed: str) -> None:
+    assert http.put(path).headers["allow"] == allowed
+
+
 def test_a_body_without_a_length_is_measured_as_it_comes(http: httpx2.Client) -> None:
     answer = http.patch(ISSUE, content=(b" " * 100_000 for _ in range(20)))
     assert answer.status_code == 413

@@ -70,9 +70,13 @@ async def _refused(_: Request, error: Exception) -> Response:
     return _error(error)
 
 
-async def _no_such_route(_: Request, error: Exception) -> Response:
+async def _no_such_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    headers = dict(error.headers or {})
+    if "Allow" in headers:  # of the first route of that path; the others of it count as well
+        there = (route.methods or () for route in ROUTES if route.path_regex.match(request.url.path))
+        headers["Allow"] = ", ".join(sorted({method for methods in there for method in methods}))
+    return JSONResponse({"error": error.detail}, error.status_code, headers)
 
 
 async def _failed(_: Request, __: Exception) -> Response:

@@ -1,14 +1,18 @@
 """The API's endpoints, each one operation of the backend that the request's credential opens."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import to_json
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from owlmetry_mcp.backends.base import Backend
+from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.rest.requests import count, credential, issue_filter, json_object
 
 _ISSUE = "/v1/projects/{project_id}/issues/{issue_id}"
@@ -17,6 +21,16 @@ _ISSUE = "/v1/projects/{project_id}/issues/{issue_id}"
 def _backend(request: Request) -> Backend:
     acting_as: Callable[[str], Backend] = request.app.state.acting_as
     return acting_as(credential(request))
+
+
+async def _with_fields(request: Request) -> tuple[Backend, defaultdict[str, Any]]:
+    """The backend, and the fields of the body; whoever may not be here at all is not told what is wrong with it."""
+    backend = _backend(request)
+    try:
+        return backend, await json_object(request)
+    except (HTTPException, InvalidInputError):
+        await backend.whoami()
+        raise
 
 
 def _at(request: Request) -> tuple[str, str]:
@@ -76,13 +90,13 @@ async def get_issue(request: Request) -> Response:
 
 
 async def update_status(request: Request) -> Response:
-    backend, fields = _backend(request), await json_object(request)
+    backend, fields = await _with_fields(request)
     status, version = fields["status"], fields["resolved_at_version"]
     return _answer(await backend.update_status(*_at(request), status, resolved_at_version=version))
 
 
 async def merge(request: Request) -> Response:
-    backend, fields = _backend(request), await json_object(request)
+    backend, fields = await _with_fields(request)
     return _answer(await backend.merge(*_at(request), fields["source_issue_id"]))
 
 
@@ -91,12 +105,12 @@ async def list_comments(request: Request) -> Response:
 
 
 async def add_comment(request: Request) -> Response:
-    backend, fields = _backend(request), await json_object(request)
+    backend, fields = await _with_fields(request)
     return _answer(await backend.add_comment(*_at(request), fields["body"]), 201)
 
 
 async def edit_comment(request: Request) -> Response:
-    backend, fields = _backend(request), await json_object(request)
+    backend, fields = await _with_fields(request)
     comment_id = request.path_params["comment_id"]
     return _answer(await backend.edit_comment(*_at(request), comment_id, fields["body"]))
 

@@ -1,6 +1,7 @@
 """Every operation under every fault, over real sockets, with the store behind looked at afterwards."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -279,6 +280,25 @@ async def test_another_agents_comment_is_not_taken_for_ours(
     else:
         with pytest.raises(FateUnknownError):
             await backend.add_comment(SHOP, TIMEOUT, "Found it.")
+
+
+async def test_where_the_server_does_not_say_who_we_are_an_earlier_answer_has_to(
+    proxy: FaultyProxy, backend: LiveBackend
+) -> None:
+    """As a real server's whoami: without the key's id and name."""
+
+    async def nameless(exchange: proxies.Exchange) -> None:
+        _, _, answer = (await exchange.forward()).partition(b"\r\n\r\n")
+        whoami = {name: value for name, value in json.loads(answer).items() if name not in ("id", "name")}
+        await exchange.respond(200, json.dumps(whoami).encode(), "application/json")
+
+    proxy.applies = lambda request: is_write(request) or b"/whoami" in request
+    proxy.faults = [proxies.cut_after, nameless]
+    with pytest.raises(FateUnknownError):
+        await backend.add_comment(SHOP, TIMEOUT, "Found it.")
+    said = await backend.add_comment(SHOP, TIMEOUT, "And more.")
+    proxy.faults = [proxies.cut_after]
+    assert (await backend.add_comment(SHOP, TIMEOUT, "And still more.")).author_id == said.author_id
 
 
 async def test_the_same_words_said_before_are_another_comment(
