@@ -53,10 +53,12 @@ def api(parsed: Namespace, settings: Settings) -> None:
             forwarded_allow_ips=_PROXIES if parsed.behind_proxy else None,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
+        server = uvicorn.Server(config)
+
+        def stop(_: int, __: FrameType | None) -> None:
+            """For a signal before uvicorn takes them over, and for the one it sends again once it has stopped."""
+            server.should_exit = True
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _once_stopped)
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def _once_stopped(_: int, __: FrameType | None) -> None:
-    """Uvicorn stops on a signal, and sends it again once it has: by then all is done."""
+            signal.signal(number, stop)
+        server.run(sockets=[listener])

@@ -72,8 +72,6 @@ class _Rows:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
         self._keys: dict[str, dict[str, int]] = {table: {} for table in _REFERENCES.values()}
-        self._team_of: dict[int, int] = {}
-        self._project_of: dict[int, int] = {}
 
     def add(self, section: str, rows: Sequence[Row]) -> None:
         last = self._last_key(section)
