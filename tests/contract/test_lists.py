@@ -157,6 +157,20 @@ async def test_a_walk_meets_every_issue_once_whatever_changes_between_its_pages(
     assert met == everything
 
 
+async def test_a_walk_meets_an_issue_once_that_moves_up_without_passing_it(world: World) -> None:
+    """As when older events are added: from the end of the list to a page that is still to come."""
+    backend = world.acting_as("agent")
+    everything = ids(await walk(backend, 200))
+    met: list[str] = []
+    async for page in pages(backend, 3):
+        met += ids(page.issues)
+        if len(met) == 3:
+            world.put("i_fixed", last_seen_at="2026-10-16T00:00:00.000Z")
+            world.put("i_fixed", last_seen_at="2026-10-17T00:00:00.000Z")
+            world.put("i_tie_2", last_seen_at="2026-10-08T12:00:00.000Z")
+    assert met == everything
+
+
 async def test_a_walk_meets_the_target_of_a_merge_where_it_stood(world: World) -> None:
     """Merged with a newer one, an issue jumps up the list, past the page that the walk is at."""
     backend = world.acting_as("agent")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire
+from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import (
     EndpointError,
     FateUnknownError,
@@ -76,9 +77,9 @@ def is_write(request: bytes) -> bool:
 def state(world: World) -> dict[str, object]:
     """How often each of the writes has been done."""
 
-    def work(tx: object) -> dict[str, object]:
+    def work(tx: Transaction) -> dict[str, object]:
         def count(sql: str) -> int:
-            return int(tx.one(sql)[0])  # type: ignore[attr-defined]
+            return int(tx.one(sql)[0])
 
         return {
             "update_status": count("SELECT count(*) FROM audit WHERE action = 'issue.status'"),
