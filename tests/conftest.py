@@ -1,6 +1,7 @@
 """What many tests stand on: the recorded world in a store, and an agent in it."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.store import Store
 from tests.agent import Agent, agent_of
 from tests.shell import Shell
-from tests.world import FIXTURE, FakeClock, HttpFace, World, filled
+from tests.world import FIXTURE, QUIET, FakeClock, HttpFace, World, filled
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +33,23 @@ def empty_store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
 def world(empty_store: Store, clock: FakeClock) -> World:
     filled(empty_store)
     return World(empty_store, clock)
+
+
+@pytest.fixture(scope="session")
+def quiet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the recorded world before anything has gone wrong, to be copied: making one takes a while."""
+    path = tmp_path_factory.mktemp("quiet") / "store.db"
+    with Store(path, FakeClock(), first_start.leave_empty) as store:
+        filled(store, QUIET)
+    return path
+
+
+@pytest.fixture
+def quiet_world(quiet_file: Path, tmp_path: Path, clock: FakeClock) -> Iterator[World]:
+    path = tmp_path / "store.db"
+    shutil.copyfile(quiet_file, path)
+    with Store(path, clock) as store:
+        yield World(store, clock)
 
 
 @pytest.fixture(scope="session")

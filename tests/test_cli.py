@@ -187,9 +187,13 @@ def test_the_demo_shows_a_triage_end_to_end(tmp_path: Path) -> None:
         env={"HOME": str(tmp_path), "PATH": "", "TMPDIR": str(tmp_path), "COLUMNS": "100"},
     )  # fmt: skip
     calls = re.findall(r"^  (\w+)\(", done.stdout, re.MULTILINE)
-    assert calls == ["list_issues", "get_issue", "update_status", "comment", "merge", "update_status", "list_issues"]
+    assert calls == [
+        "list_issues", "get_issue", "get_event", "get_breadcrumbs", "update_status", "comment", "merge",
+        "update_status", "list_issues",
+    ]  # fmt: skip
     assert "resolved" in done.stdout
+    assert "GatewayTimeout" in done.stdout
     assert '"demo-agent"' in done.stdout
-    assert "Done: 7 calls" in done.stdout
+    assert "Done: 9 calls" in done.stdout
     assert done.stderr == ""
     assert [*tmp_path.iterdir()] == []

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -10,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from owlmetry_mcp.backends.base import Backend
+from owlmetry_mcp.backends.base import Backend, Tracker
+from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.importing import read_document
 from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError
-from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.rest.app import create_app
 from owlmetry_mcp.rest.doors import LoginBrake
 from owlmetry_mcp.server.untrusted import indented, quoted, visible
@@ -43,12 +46,20 @@ OPERATIONS: list[Any] = [
     lambda to, it: to.edit_comment(SHOP, TIMEOUT, it[0], it[1]),
     lambda to, it: to.delete_comment(SHOP, it[0], it[1]),
 ]
+READS_OF_EVENTS: list[Any] = [
+    lambda to, it: to.get_event(it[0]),
+    lambda to, it: to.list_events(EventFilter(*it), cursor=it[0], limit=it[1]),
+    lambda to, it: to.list_events(EventFilter(SHOP), cursor=it[0], limit=it[1]),
+    lambda to, it: to.get_breadcrumbs(it[0], limit=it[1]),
+]
 """Each is given four values of any kind."""
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_any_parameters_give_an_answer_or_one_of_our_errors(world: World, operation: Any) -> None:
-    backend: Backend = world.acting_as("agent")
+@pytest.mark.parametrize(
+    ("who", "operation"), [*product(["agent"], OPERATIONS), *product(["observer"], READS_OF_EVENTS)]
+)
+def test_any_parameters_give_an_answer_or_one_of_our_errors(world: World, who: str, operation: Any) -> None:
+    backend: Backend = world.acting_as(who)
 
     @QUIET
     @given(st.tuples(VALUE, VALUE, VALUE, VALUE))
@@ -74,7 +85,9 @@ def test_any_parameters_give_an_answer_or_one_of_our_errors(world: World, operat
     ],
 )
 def test_any_body_gives_an_answer_of_the_apis(world: World, method: str, path: str) -> None:
-    http = TestClient(create_app(world.acting_with, host_names=["testserver"], brake=LoginBrake(sleep=no_wait)))
+    http = TestClient(
+        create_app(partial(acting_as, world.store), host_names=["testserver"], brake=LoginBrake(sleep=no_wait))
+    )
     headers = {"Authorization": f"Bearer {SECRETS['agent']}"}
     names = ("status", "resolved_at_version", "body", "source_issue_id")
     fields = st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUE))
@@ -93,7 +106,7 @@ def test_any_body_gives_an_answer_of_the_apis(world: World, method: str, path: s
 @QUIET
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_query_gives_an_answer_of_the_apis(name: str, value: str) -> None:
-    def nobody(_: str) -> Backend:
+    def nobody(_: str) -> Tracker:
         raise InvalidInputError("nobody is asked")
 
     http = TestClient(create_app(nobody, host_names=["testserver"]))

@@ -17,8 +17,8 @@ from tests.agent import Agent, agent_of
 from tests.world import FIXTURE, SYMBOLS, World
 
 TOOLS = [
-    "list_issues", "get_issue", "update_status", "merge", "comment", "list_comments", "edit_comment", "delete_comment",
-    "list_projects", "whoami",
+    "list_issues", "get_issue", "get_event", "get_breadcrumbs", "update_status", "merge", "comment", "list_comments",
+    "edit_comment", "delete_comment", "list_projects", "whoami",
 ]  # fmt: skip
 SHOP, BLOG, TIMEOUT = SYMBOLS["shop"], SYMBOLS["blog"], SYMBOLS["i_timeout"]
 NEW_ID = "0b530b59-26e7-4bc6-a9da-167f4066bd78"
@@ -63,7 +63,7 @@ async def test_the_instructions_tell_the_life_of_an_issue_in_2_000_characters(ag
         assert word in INSTRUCTIONS
 
 
-READS = ("list_issues", "get_issue", "list_comments", "list_projects", "whoami")
+READS = ("list_issues", "get_issue", "get_event", "get_breadcrumbs", "list_comments", "list_projects", "whoami")
 HINTS = {
     "update_status": (False, True),
     "merge": (True, True),

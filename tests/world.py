@@ -1,6 +1,7 @@
 """The recorded world: two teams with their issues, in a store, and a clock that moves when it is told to."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -8,12 +9,13 @@ from typing import Any
 
 import uvicorn
 
-from owlmetry_mcp.backends.base import Backend
+from owlmetry_mcp.backends.base import Backend, Tracker
 from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire
 from owlmetry_mcp.backends.store import administration
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.importing import import_document, read_document
-from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.backends.store.store import Result, Store, Work
+from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.rest.app import create_app
 from owlmetry_mcp.rest.doors import LoginBrake
 from owlmetry_mcp.rest.listener import listen
@@ -31,7 +33,11 @@ def recording(name: str) -> dict[str, Any]:
 
 
 FIXTURE = recording("fixture.json")
-SYMBOLS: dict[str, str] = recording("issues-api.json")["symbols"]
+QUIET: dict[str, Any] = FIXTURE | {
+    section: [] for section in ("issues", "fingerprints", "occurrences", "comments", "attachments")
+}
+"""The recorded world before anything has gone wrong."""
+SYMBOLS: dict[str, str] = recording("issues-api.json")["symbols"] | recording("events-api.json")["symbols"]
 SECRETS: dict[str, str] = {key["alias"]: key["secret"] for key in FIXTURE["api_keys"]}
 
 
@@ -91,9 +97,26 @@ class LiveWorld(World):
             await backend.aclose()
 
 
-def filled(store: Store) -> None:
+def filled(store: Store, document: dict[str, Any] = FIXTURE) -> None:
     """Put the recorded world into an empty store."""
-    store.write(lambda tx: import_document(tx, read_document(json.dumps(FIXTURE))))
+    store.write(lambda tx: import_document(tx, read_document(json.dumps(document))))
+
+
+class _Undo(Exception):  # noqa: N818 - no error: the way out of a transaction that is to leave nothing
+    pass
+
+
+def tried(store: Store, work: Work[Result]) -> Result:
+    """What `work` makes of the store, which stays as it was."""
+    results: list[Result] = []
+
+    def undone(tx: Transaction) -> None:
+        results.append(work(tx))
+        raise _Undo
+
+    with suppress(_Undo):
+        store.write(undone)
+    return results[0]
 
 
 class HttpFace:
@@ -109,7 +132,7 @@ class HttpFace:
         self._thread = Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
         self._thread.start()
 
-    def _acting_as(self, credential: str) -> Backend:
+    def _acting_as(self, credential: str) -> Tracker:
         assert self.store
         return acting_as(self.store, credential)
 

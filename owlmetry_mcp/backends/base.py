@@ -3,8 +3,19 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from owlmetry_mcp.issues.filters import IssueFilter
-from owlmetry_mcp.issues.models import Comment, Identity, Issue, IssueDetail, IssuePage, Project
+from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
+from owlmetry_mcp.issues.models import (
+    Comment,
+    Event,
+    EventDetail,
+    EventPage,
+    Identity,
+    Ingested,
+    Issue,
+    IssueDetail,
+    IssuePage,
+    Project,
+)
 
 
 class Backend(Protocol):
@@ -99,6 +110,45 @@ class Backend(Protocol):
             PermissionDeniedError: the caller is neither the author nor an admin or owner of the team.
         """
         ...
+
+    async def get_event(self, event_id: str) -> EventDetail:
+        """An event, as an occurrence names it. Needs `events:read`, as the next two do."""
+        ...
+
+    async def list_events(
+        self, wanted: EventFilter, *, cursor: str | None = None, limit: int | None = None
+    ) -> EventPage:
+        """A session's events, latest first unless the filter says otherwise; production alone likewise."""
+        ...
+
+    async def get_breadcrumbs(self, event_id: str, *, limit: int | None = None) -> list[Event]:
+        """What led to an event: the latest `limit` events of its session and its mode up to it, the event itself among
+        them, in the order they happened; and up to 5 that came after it.
+        """
+        ...
+
+
+class Intake(Protocol):
+    """What takes in an app's events, as the client or import key that it was opened for.
+
+    Raises, besides what every operation of a Backend may:
+        InvalidInputError: no events, or too many; one that cannot be taken is told in the result, and the rest kept.
+        PermissionDeniedError: the credential is no such key, or is another app's.
+
+    Source: a running server's answers to `POST /v1/ingest` and `POST /v1/import`.
+    """
+
+    async def ingest(self, events: object, bundle_id: object) -> Ingested:
+        """Up to 100 events of the last 30 days. Those known by their `client_event_id` stay as they are."""
+        ...
+
+    async def import_events(self, events: object) -> Ingested:
+        """Up to 1,000 events of any age. Those known by their `client_event_id` are replaced."""
+        ...
+
+
+class Tracker(Backend, Intake, Protocol):
+    """An issue tracker whole: what agents ask of it, and what feeds it."""
 
 
 BackendOpener = Callable[[str | None], Backend]

@@ -9,24 +9,33 @@ from rich.table import Table
 from owlmetry_mcp.backends.store import administration
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.settings import Settings
 
 _ID_WIDTH = 36
 
 
 def create_key(parsed: Namespace, settings: Settings) -> None:
+    is_agent = parsed.type == "agent"
+    others = {"--app": parsed.app} if is_agent else {"--team": parsed.team, "--read-only": parsed.read_only}
+    if idle := [flag for flag, given in others.items() if given]:
+        raise InvalidInputError(f"{idle[0]} says nothing of a key of type {parsed.type}", "Leave it out.")
     with Store(settings.store) as store:
 
-        def work(tx: Transaction) -> tuple[administration.Added, str, administration.Added]:
-            team = administration.find_team(tx, parsed.team)
-            key, secret = administration.create_agent_key(
-                tx, team.key, parsed.name, read_only=parsed.read_only, days=parsed.expires
-            )
-            return key, secret, team
+        def work(tx: Transaction) -> tuple[administration.Added, str, str]:
+            if is_agent:
+                team = administration.find_team(tx, parsed.team)
+                return *administration.create_agent_key(
+                    tx, team.key, parsed.name, read_only=parsed.read_only, days=parsed.expires
+                ), f"in the team {team.name}"
+            app = administration.find_app(tx, parsed.app)
+            return *administration.create_event_key(
+                tx, app, parsed.name, parsed.type, days=parsed.expires
+            ), f"for the app {app.name}"
 
-        key, secret, team = store.write(work)
+        key, secret, place = store.write(work)
     _tell(
-        f"Made the agent key {key.name} ({key.id}) in the team {team.name}."
+        f"Made the {parsed.type} key {key.name} ({key.id}) {place}."
         " This is its secret; it is kept nowhere and cannot be shown again:"
     )
     print(secret)

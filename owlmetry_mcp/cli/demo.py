@@ -17,10 +17,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from owlmetry_mcp import __version__
-from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.cli import demo_data
-from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.settings import Settings
 
@@ -30,9 +28,8 @@ AGENT_NAME = "demo-agent"
 def demo(_: Namespace, __: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="owlmetry-demo-") as directory:
         path = Path(directory) / "store.db"
-        document = read_document(json.dumps(demo_data.document(times.now())))
-        with Store(path) as store:
-            store.write(lambda tx: import_document(tx, document))
+        with Store(path, fill=demo_data.found) as store:
+            anyio.run(demo_data.happen, store)
         anyio.run(_triage, path, Console(highlight=False))
 
 
@@ -86,7 +83,14 @@ async def _one_triage(agent: _Agent) -> None:
         payment, duplicate = duplicate, payment
 
     agent.think("The most frequent one, in full.")
-    await agent.call("get_issue", issue_id=payment, occurrence_limit=3)
+    detail = await agent.call("get_issue", issue_id=payment, occurrence_limit=3)
+
+    agent.think("What does one of its events say?")
+    event = detail["occurrences"][0]["event_id"]
+    await agent.call("get_event", event_id=event)
+
+    agent.think("And what led to it?")
+    await agent.call("get_breadcrumbs", event_id=event)
 
     agent.think("Claim it, so that no other agent works on it too.")
     await agent.call("update_status", issue_id=payment, status="in_progress")

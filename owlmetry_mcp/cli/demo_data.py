@@ -1,107 +1,117 @@
-"""The demo's small world: an online bookshop with a handful of errors, as a document that a store imports."""
+"""The demo's small world: an online bookshop whose apps have reported errors, and what has been done about some."""
 
-import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from owlmetry_mcp.backends.store import administration, events
+from owlmetry_mcp.backends.store.backend import acting_as_local_agent
+from owlmetry_mcp.backends.store.scan import scan_batch
+from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues import times
+from owlmetry_mcp.issues.events import Terms, checked
+from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.lifecycle import Status
+from owlmetry_mcp.issues.models import Platform
 
-PROJECT = "Bookshop"
+TEAM, PROJECT = "Bookshop team", "Bookshop"
 _SPACE = uuid.UUID("5d0c2f6e-4f0a-4a55-9d0c-6a1c7b0f2a11")
 
 
-class Example(NamedTuple):
-    title: str
+APPS: tuple[tuple[str, Platform], ...] = (("Shop API", "backend"), ("Shop iOS", "apple"))
+
+
+class Fault(NamedTuple):
+    """An error that has been seen before, in so many sessions, each with a user."""
+
+    message: str
     module: str
     app: str
     version: str
-    seen_hours_ago: Sequence[float]
-    """One occurrence each, each in a session of its own."""
+    hours_ago: Sequence[float]
     users: int
-    status: str = "new"
-    resolved_at_version: str | None = None
+    stack: str = ""
+    seconds_in: float = 4.0
+    """How long a session had lasted."""
     is_dev: bool = False
 
 
-EXAMPLES = (
-    Example("Payment declined: gateway timed out", "CheckoutService", "Shop API", "4.2.0", (1, 2, 2.5, 5, 9, 26), 5),
-    Example("Gateway timed out while charging card", "PaymentClient", "Shop API", "4.2.0", (1, 2, 8), 2),
-    Example("Index out of range: cart has 0 items", "CartView", "Shop iOS", "3.1.0", (3, 30, 170), 3, "regressed"),
-    Example("Cover image failed to decode", "CoverCache", "Shop iOS", "3.1.0", (6, 50), 2, "in_progress"),
-    Example("Search index unavailable", "SearchService", "Shop API", "4.1.0", (200, 220), 1, "resolved", "4.1.1"),
-    Example("Preview renderer crashed", "PreviewPane", "Shop iOS", "3.2.0-beta", (0.5,), 1, is_dev=True),
+_STACK = """\
+GatewayTimeout: no answer within 5.0 s
+  at PaymentClient.charge (payment_client.py:88)
+  at CheckoutService.pay (checkout.py:41)
+  at POST /orders/{id}/pay"""
+
+BEFORE = (
+    Fault("Index out of range: cart has 0 items", "CartView", "Shop iOS", "3.0.0", (170, 150), 2),
+    Fault("Search index unavailable", "SearchService", "Shop API", "4.1.0", (220, 200), 1),
+    Fault("Cover image failed to decode", "CoverCache", "Shop iOS", "3.1.0", (50, 6), 2),
 )
+"""Seen before anyone did anything."""
+DONE: dict[str, tuple[Status, str | None]] = {
+    "Index out of range: cart has 0 items": ("resolved", "3.0.2"),
+    "Search index unavailable": ("resolved", "4.1.1"),
+    "Cover image failed to decode": ("in_progress", None),
+}
+"""What was done then."""
+SINCE = (
+    Fault(
+        "Payment declined: gateway timed out", "CheckoutService", "Shop API", "4.2.0", (26, 9, 5, 2.5, 2, 1), 5, _STACK
+    ),
+    Fault("Gateway timed out while charging card", "PaymentClient", "Shop API", "4.2.0", (9, 2, 1), 2, seconds_in=34.0),
+    Fault("Index out of range: cart has 0 items", "CartView", "Shop iOS", "3.1.0", (3,), 1),
+    Fault("Preview renderer crashed", "PreviewPane", "Shop iOS", "3.2.0-beta", (0.5,), 1, is_dev=True),
+)
+"""Seen after that."""
 
 
-def document(now: datetime) -> dict[str, list[dict[str, Any]]]:
-    """The bookshop as it is at `now`: its errors have been seen in the hours before."""
-    team = {"id": _id("team"), "name": "Bookshop team", "slug": "bookshop-team"}
-    project = {"id": _id("project"), "team_id": team["id"], "name": PROJECT, "slug": "bookshop"}
-    apps = [
-        {"id": _id(name), "project_id": project["id"], "name": name, "platform": platform}
-        for name, platform in (("Shop API", "backend"), ("Shop iOS", "apple"))
-    ]
-    return {
-        "teams": [team],
-        "projects": [project],
-        "apps": apps,
-        "issues": [_issue(example, now) for example in EXAMPLES],
-        "fingerprints": [_fingerprint(example) for example in EXAMPLES],
-        "occurrences": [row for example in EXAMPLES for row in _occurrences(example, now)],
-    }
+async def happen(store: Store) -> None:
+    """Let the bookshop's apps report their errors, and its people do what they did, as it would have been until now."""
+    _report(store, BEFORE)
+    people = acting_as_local_agent(store, "Bookshop team")
+    for found in (await people.list_team_issues(IssueFilter())).issues:
+        status, version = DONE[found.title]
+        await people.update_status(found.project_id, found.id, status, resolved_at_version=version)
+    _report(store, SINCE)
 
 
-def _id(name: str) -> str:
-    return str(uuid.uuid5(_SPACE, name))
+def found(tx: Transaction) -> None:
+    """A new store's first rows."""
+    project = administration.add_project(tx, administration.add_team(tx, TEAM).key, PROJECT)
+    for name, platform in APPS:
+        administration.add_app(tx, project.key, name, platform)
 
 
-def _issue(example: Example, now: datetime) -> dict[str, Any]:
-    first, last = (times.to_text(now - timedelta(hours=pick(example.seen_hours_ago))) for pick in (max, min))
-    return {
-        "id": _id(example.title),
-        "app_id": _id(example.app),
-        "status": example.status,
-        "title": example.title,
-        "source_module": example.module,
-        "is_dev": example.is_dev,
-        "occurrence_count": len(example.seen_hours_ago),
-        "unique_user_count": example.users,
-        "resolved_at_version": example.resolved_at_version,
-        "first_seen_app_version": example.version,
-        "last_seen_app_version": example.version,
-        "first_seen_at": first,
-        "last_seen_at": last,
-        "created_at": first,
-        "updated_at": last,
-    }
+def _report(store: Store, faults: Sequence[Fault]) -> None:
+    def work(tx: Transaction) -> None:
+        for name, platform in APPS:
+            terms = Terms.at(tx.now, platform, None)
+            reported = [checked(event, terms) for event in _events(faults, name, datetime.fromisoformat(tx.now))]
+            events.take_in(tx, administration.find_app(tx, name).key, None, reported)
+        scan_batch(tx)
+
+    store.write(work)
 
 
-def _fingerprint(example: Example) -> dict[str, Any]:
-    return {
-        "fingerprint": hashlib.sha256(f"{example.module}:{example.title.lower()}".encode()).hexdigest(),
-        "app_id": _id(example.app),
-        "is_dev": example.is_dev,
-        "issue_id": _id(example.title),
-    }
-
-
-def _occurrences(example: Example, now: datetime) -> list[dict[str, Any]]:
-    rows = []
-    for index, hours in enumerate(example.seen_hours_ago):
-        at = times.to_text(now - timedelta(hours=hours))
-        rows.append(
-            {
-                "id": _id(f"{example.title} {index}"),
-                "issue_id": _id(example.title),
-                "session_id": _id(f"session {example.app} {hours}"),
-                "user_id": f"reader-{index % example.users + 1}",
-                "app_version": example.version,
-                "environment": "ios" if example.app == "Shop iOS" else "backend",
-                "event_id": _id(f"event {example.title} {index}"),
-                "timestamp": at,
-                "created_at": at,
+def _events(faults: Sequence[Fault], app: str, now: datetime) -> Iterator[dict[str, Any]]:
+    for fault in faults:
+        for index, hours in enumerate(fault.hours_ago if fault.app == app else ()):
+            common = {
+                "session_id": str(uuid.uuid5(_SPACE, f"{app} {hours}")),
+                "user_id": f"reader-{index % fault.users + 1}",
+                "app_version": fault.version,
+                "environment": "ios" if app == "Shop iOS" else "backend",
+                "is_dev": fault.is_dev,
             }
-        )
-    return rows
+            begun = now - timedelta(hours=hours)
+            if fault.stack:
+                yield common | _event(begun, "info", "Order placed", "OrderService")
+                yield common | _event(begun + timedelta(seconds=2), "info", "Payment begun", "CheckoutService")
+            error = common | _event(begun + timedelta(seconds=fault.seconds_in), "error", fault.message, fault.module)
+            yield error | ({"custom_attributes": {"_error_stack": fault.stack}} if fault.stack else {})
+
+
+def _event(at: datetime, level: str, message: str, module: str) -> dict[str, Any]:
+    return {"timestamp": times.to_text(at), "level": level, "message": message, "source_module": module}

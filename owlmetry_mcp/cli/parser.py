@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import get_args
 
 from owlmetry_mcp import __version__
-from owlmetry_mcp.issues.models import Platform, Role
+from owlmetry_mcp.issues.models import KeyType, Platform, Role
 from owlmetry_mcp.settings import Settings
 
 Commands = _SubParsersAction  # argparse has no public name for what add_subparsers() returns
@@ -49,16 +49,8 @@ def parser() -> ArgumentParser:
         "--behind-proxy", action="store_true", help="a proxy with TLS stands before it and names the clients"
     )
 
-    keys = _group(commands, "keys", "the agents' keys of a store")
-    create = _command(
-        keys, "create", "administer.create_key", "make an agent key; prints its secret, once", store, team
-    )
-    create.add_argument("--name", required=True, help="what the agent's comments are signed with")
-    create.add_argument("--read-only", action="store_true", help="may list and read, and change nothing")
-    create.add_argument("--expires", type=int, metavar="DAYS", help="valid for so many days (default: for good)")
-    _command(keys, "list", "administer.list_keys", "show the keys, without their secrets", store)
-    revoke = _command(keys, "revoke", "administer.revoke_key", "make a key invalid for good", store)
-    revoke.add_argument("key", metavar="KEY", help="the key's id or name")
+    _event_commands(commands, store)
+    _key_commands(commands, store, team)
 
     users = _group(commands, "users", "the people of a store's teams")
     add_user = _command(users, "add", "administer.add_user", "add a person to a team", store, team)
@@ -88,6 +80,40 @@ def parser() -> ArgumentParser:
     export = _command(commands, "export", "transfer.export_file", "write the whole store as a JSON document", store)
     export.add_argument("file", metavar="FILE", help="- for standard output")
     return whole
+
+
+def _event_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:
+    ingest = _command(commands, "ingest", "events.ingest", "take in a file of error events, and scan them", store)
+    ingest.add_argument("file", metavar="FILE", help="- for standard input")
+    ingest.add_argument("--app", metavar="NAME|ID", help="whose events they are (default: the store's only app)")
+    ingest.add_argument(
+        "--format",
+        choices=("json-lines", "python-logging", "otlp-json"),
+        default="json-lines",
+        help="what the file holds (default: json-lines)",
+    )
+    ingest.add_argument("--strict", action="store_true", help="stop at the first bad line instead of leaving it out")
+    _command(commands, "scan", "events.scan", "make issues of the events that have yet to be scanned", store)
+    prune = _command(commands, "prune", "events.prune", "forget old events; issues stay as they are", store)
+    prune.add_argument("--events-older-than", type=int, metavar="DAYS", required=True, dest="days")
+
+
+def _key_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser, team: ArgumentParser) -> None:
+    keys = _group(commands, "keys", "the API keys of a store")
+    create = _command(keys, "create", "administer.create_key", "make an API key; prints its secret, once", store, team)
+    create.add_argument("--name", required=True, help="what it is called; an agent's comments are signed with it")
+    create.add_argument(
+        "--type",
+        choices=get_args(KeyType),
+        default="agent",
+        help="client and import keys send the events of an app (default: agent)",
+    )
+    create.add_argument("--app", metavar="NAME|ID", help="of a client or import key (default: the store's only app)")
+    create.add_argument("--read-only", action="store_true", help="may list and read, and change nothing")
+    create.add_argument("--expires", type=int, metavar="DAYS", help="valid for so many days (default: for good)")
+    _command(keys, "list", "administer.list_keys", "show the keys, without their secrets", store)
+    revoke = _command(keys, "revoke", "administer.revoke_key", "make a key invalid for good", store)
+    revoke.add_argument("key", metavar="KEY", help="the key's id or name")
 
 
 def _group(commands: "Commands[ArgumentParser]", name: str, summary: str) -> "Commands[ArgumentParser]":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from owlmetry_mcp.backends.store.exporting import export_document
 from owlmetry_mcp.backends.store.importing import import_document, read_document
+from owlmetry_mcp.backends.store.scan import scan_all
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.settings import Settings
@@ -27,6 +28,7 @@ def import_file(parsed: Namespace, settings: Settings) -> None:
         document = read_document(text)
         with Store(settings.store) as store:
             imported = store.write(lambda tx: import_document(tx, document))
+            scan_all(store.write)
     except InvalidInputError as error:
         raise InvalidInputError(f"{name}: {error.message}", "Nothing was imported.") from error
     counts = (f"{count} {section.replace('_', ' ')}" for section, count in imported.counts.items() if count)

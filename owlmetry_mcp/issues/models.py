@@ -15,6 +15,8 @@ Role = Literal["owner", "admin", "member"]
 AuthorType = Literal["agent", "user"]
 KeyType = Literal["agent", "client", "import"]
 Platform = Literal["apple", "android", "web", "backend"]
+Level = Literal["info", "debug", "warn", "error"]
+Order = Literal["asc", "desc"]
 
 
 class Resource(BaseModel):
@@ -106,6 +108,69 @@ class Attachment(Resource):
     size_bytes: int
     uploaded_at: str | None
     created_at: str
+
+
+class Event(Resource):
+    """Something that an app's SDK reported in a session; errors are what issues are made of."""
+
+    id: str
+    app_id: str
+    client_event_id: str | None
+    """Given by whoever sent it: the same one twice is one event."""
+    session_id: str
+    user_id: str | None
+    api_key_id: str | None
+    """The client or import key it came with; None if it came from a file."""
+    level: Level
+    source_module: str | None
+    message: str
+    screen_name: str | None
+    custom_attributes: dict[str, str] | None
+    """Those of the SDK's own making begin with `_`: `_error_type`, `_error_stack`, `_http_url`, …"""
+    environment: str | None
+    os_version: str | None
+    app_version: str | None
+    sdk_name: str | None
+    sdk_version: str | None
+    device_model: str | None
+    build_number: str | None
+    locale: str | None
+    preferred_language: str | None
+    country_code: str | None
+    is_dev: bool
+    timestamp: str
+    """When it happened, by the sender's clock."""
+    received_at: str
+
+
+class EventDetail(Event):
+    project_id: str
+    attachments: list[Attachment]
+
+
+class EventPage(Resource):
+    events: list[Event]
+    cursor: str | None
+    """Opaque; gives the next page. None on the last one."""
+    has_more: bool
+
+
+class RejectedEvent(Resource):
+    index: int
+    """Its place in the batch, from 0."""
+    message: str
+
+
+class Ingested(Resource):
+    """What became of a batch of events."""
+
+    accepted: int
+    """New ones; those known already count neither here nor below."""
+    updated: int | None = None
+    """Known ones that an import brought again; missing in the answer to an ingest."""
+    rejected: int
+    errors: list[RejectedEvent] | None = None
+    """Missing where there are none."""
 
 
 class IssueDetail(Issue):

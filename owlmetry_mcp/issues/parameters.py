@@ -16,7 +16,7 @@ DEFAULT_LIMIT = 50
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # What ECMAScript's trim() takes off, as the server runs on it; Python's strip() differs at both ends of the list.
-_BLANK = "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # noqa: E501
+BLANK = "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # noqa: E501
 _SHOWN_LENGTH = 60
 
 Choice = TypeVar("Choice", bound=str)
@@ -32,7 +32,7 @@ def shown(value: object) -> str:
 
 
 def trimmed(text: str) -> str:
-    return text.strip(_BLANK)
+    return text.strip(BLANK)
 
 
 def uuid(name: str, value: object) -> str:

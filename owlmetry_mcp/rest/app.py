@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from owlmetry_mcp.backends.base import Backend
+from owlmetry_mcp.backends.base import Tracker
 from owlmetry_mcp.issues.errors import OwlmetryError, StoreBusyError, UnauthenticatedError
 from owlmetry_mcp.rest.doors import LOOPBACK_NAMES, HostCheck, LoginBrake
 from owlmetry_mcp.rest.operations import ROUTES
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(
-    acting_as: Callable[[str], Backend],
+    acting_as: Callable[[str], Tracker],
     *,
     host_names: Collection[str] = LOOPBACK_NAMES,
     any_address: bool = False,

@@ -6,31 +6,34 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import to_json
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from owlmetry_mcp.backends.base import Backend
-from owlmetry_mcp.issues.errors import InvalidInputError
-from owlmetry_mcp.rest.requests import count, credential, issue_filter, json_object
+from owlmetry_mcp.backends.base import Tracker
+from owlmetry_mcp.rest.requests import (
+    MAX_BODY_BYTES,
+    MAX_IMPORT_BYTES,
+    count,
+    credential,
+    event_filter,
+    issue_filter,
+    json_object,
+)
 
 _ISSUE = "/v1/projects/{project_id}/issues/{issue_id}"
 
 
-def _backend(request: Request) -> Backend:
-    acting_as: Callable[[str], Backend] = request.app.state.acting_as
+def _backend(request: Request) -> Tracker:
+    acting_as: Callable[[str], Tracker] = request.app.state.acting_as
     return acting_as(credential(request))
 
 
-async def _with_fields(request: Request) -> tuple[Backend, defaultdict[str, Any]]:
-    """The backend, and the fields of the body; whoever may not be here at all is not told what is wrong with it."""
+async def _with_fields(request: Request, most_bytes: int = MAX_BODY_BYTES) -> tuple[Tracker, defaultdict[str, Any]]:
+    """The backend, and the fields of the body, which is not read of anyone who may not be here at all."""
     backend = _backend(request)
-    try:
-        return backend, await json_object(request)
-    except (HTTPException, InvalidInputError):
-        await backend.whoami()
-        raise
+    await backend.whoami()
+    return backend, await json_object(request, most_bytes)
 
 
 def _at(request: Request) -> tuple[str, str]:
@@ -120,10 +123,35 @@ async def delete_comment(request: Request) -> Response:
     return JSONResponse({"deleted": True})
 
 
+async def ingest(request: Request) -> Response:
+    tracker, fields = await _with_fields(request)
+    return _answer(await tracker.ingest(fields["events"], fields["bundle_id"]))
+
+
+async def import_events(request: Request) -> Response:
+    tracker, fields = await _with_fields(request, MAX_IMPORT_BYTES)
+    return _answer(await tracker.import_events(fields["events"]))
+
+
+async def list_events(request: Request) -> Response:
+    page = await _backend(request).list_events(
+        event_filter(request), cursor=request.query_params.get("cursor"), limit=count(request, "limit")
+    )
+    return _answer(page)
+
+
+async def get_event(request: Request) -> Response:
+    return _answer(await _backend(request).get_event(request.path_params["event_id"]))
+
+
 ROUTES = [
     Route("/health", health, methods=["GET"]),
     Route("/v1/auth/whoami", whoami, methods=["GET"]),
     Route("/v1/projects", list_projects, methods=["GET"]),
+    Route("/v1/ingest", ingest, methods=["POST"]),
+    Route("/v1/import", import_events, methods=["POST"]),
+    Route("/v1/events", list_events, methods=["GET"]),
+    Route("/v1/events/{event_id}", get_event, methods=["GET"]),
     Route("/v1/issues", list_team_issues, methods=["GET"]),
     Route("/v1/projects/{project_id}/issues", list_issues, methods=["GET"]),
     Route(_ISSUE, get_issue, methods=["GET"]),

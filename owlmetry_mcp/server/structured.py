@@ -9,9 +9,12 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
+from owlmetry_mcp.issues.events import STACK_ATTRIBUTE
 from owlmetry_mcp.issues.models import (
     Attachment,
     Comment,
+    Event,
+    EventDetail,
     Issue,
     IssueDetail,
     IssuePage,
@@ -48,9 +51,14 @@ OCCURRENCE_FIELDS = tuple(name for name in Occurrence.model_fields if name not i
 COMMENT_FIELDS = tuple(Comment.model_fields)
 LISTED_COMMENT_FIELDS = tuple(name for name in COMMENT_FIELDS if name not in ("issue_id", "updated_at"))
 ATTACHMENT_FIELDS = tuple(name for name in Attachment.model_fields if name != "uploaded_at")
+EVENT_FIELDS = (*(name for name in Event.model_fields if name not in ("client_event_id", "api_key_id")), "project_id")
+"""Without the ids that stand nowhere else in what an agent sees."""
+CRUMB_FIELDS = ("id", "timestamp", "level", "message", "source_module", "screen_name", "custom_attributes")
+"""What tells the story; the rest is the same all session long, or is for get_event to show."""
 PROJECT_FIELDS = tuple(name for name in Project.model_fields if name != "created_at")
 
 _TITLE_LENGTH = 120
+_CRUMB_ATTRIBUTES = 8
 
 
 def issue_page(page: IssuePage) -> Data:
@@ -86,6 +94,23 @@ def _listed_comment(row: Comment) -> Data:
     return _data(row, LISTED_COMMENT_FIELDS) | updated
 
 
+def event(found: EventDetail) -> Data:
+    return _data(found, EVENT_FIELDS) | _pruned(
+        {"attachments": [_data(row, ATTACHMENT_FIELDS) for row in found.attachments]}
+    )
+
+
+def breadcrumbs(found: Sequence[Event]) -> Data:
+    return {"events": [_data(crumb(row), CRUMB_FIELDS) for row in found]}
+
+
+def crumb(row: Event) -> Event:
+    """An event among others: its message and its first 8 attributes, cut as titles are in lists; no stack trace."""
+    attributes = [(name, text) for name, text in (row.custom_attributes or {}).items() if name != STACK_ATTRIBUTE]
+    short = {short_title(name): short_title(text) for name, text in attributes[:_CRUMB_ATTRIBUTES]}
+    return row.model_copy(update={"message": short_title(row.message), "custom_attributes": short})
+
+
 def projects(found: Sequence[Project]) -> Data:
     return {"projects": [_data(row, PROJECT_FIELDS) for row in found]}
 
@@ -107,11 +132,11 @@ def _data(resource: BaseModel, fields: Sequence[str]) -> Data:
 
 
 def _pruned(values: Data) -> Data:
-    """Without what says nothing: null, false and empty lists; counts stay, at zero too."""
+    """Without what says nothing: null, false and what is empty; counts stay, at zero too."""
     return {
         name: _shown(value)
         for name, value in values.items()
-        if value is not None and value is not False and value != []
+        if value is not None and value is not False and value not in ([], {})
     }
 
 
@@ -123,7 +148,7 @@ def _shown(value: object) -> object:
         case list():
             return [_shown(inner) for inner in value]
         case dict():
-            return _pruned(value)
+            return {visible(name): inner for name, inner in _pruned(value).items()}
         case _:
             return value
 
@@ -154,9 +179,12 @@ def _type(annotation: Any) -> Data:  # noqa: ANN401 - annotations have no type i
     kinds = {kind for kind in get_args(annotation) if kind is not NoneType}
     if get_origin(annotation) is Literal:
         return {"type": "string"}
-    (kind,) = kinds or {annotation}
     if get_origin(annotation) is list:
+        (kind,) = kinds
         return _array(_type(kind))
+    (kind,) = kinds or {annotation}
+    if get_origin(kind) is dict:
+        return {"type": "object"}
     return {"type": {str: "string", int: "integer", bool: "boolean"}[kind]}
 
 
@@ -183,6 +211,8 @@ ISSUE_DETAIL = _schema(
 COMMENT = _schema(Comment, COMMENT_FIELDS)
 COMMENTS = _object("comments", comments=_LISTED_COMMENTS)
 DELETED = _object("deleted", deleted={"type": "boolean"})
+EVENT = _schema(EventDetail, EVENT_FIELDS, attachments=_array(_schema(Attachment, ATTACHMENT_FIELDS)))
+BREADCRUMBS = _object("events", events=_array(_schema(Event, CRUMB_FIELDS)))
 PROJECTS = _object("projects", projects=_array(_schema(Project, PROJECT_FIELDS)))
 IDENTITY = _object(
     "type",

@@ -1,13 +1,16 @@
 """What a tool answers as text: the same story as the structured answer, in a compact form for reading.
 
-An issue is a line that begins with its id. What strangers wrote stands in double quotes, or behind `>`.
+An issue or an event is a line that begins with its id. What strangers wrote stands in double quotes, or behind `>`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from owlmetry_mcp.issues.events import STACK_ATTRIBUTE
 from owlmetry_mcp.issues.models import (
     Attachment,
     Comment,
+    Event,
+    EventDetail,
     Issue,
     IssueDetail,
     IssuePage,
@@ -16,7 +19,7 @@ from owlmetry_mcp.issues.models import (
     Project,
     UserIdentity,
 )
-from owlmetry_mcp.server.structured import short_title
+from owlmetry_mcp.server.structured import crumb, short_title
 from owlmetry_mcp.server.untrusted import indented, quoted
 
 _FINGERPRINT_LENGTH = 12  # enough to tell them apart; nothing takes one as an argument
@@ -92,6 +95,61 @@ def comments(found: Sequence[Comment]) -> str:
     return "\n".join(map(_listed_comment, found)) or "No comments."
 
 
+def event(found: EventDetail) -> str:
+    attributes = {**(found.custom_attributes or {})}
+    stack = attributes.pop(STACK_ATTRIBUTE, None)
+    lines = [
+        f"{found.id} {found.level} {quoted(found.message)}",
+        _joined(*_where(found), found.is_dev and "dev"),
+        _joined(
+            _labelled("version", found.app_version),
+            _labelled("build", found.build_number),
+            _labelled("environment", found.environment),
+            _labelled("OS", found.os_version),
+            _labelled("device", found.device_model),
+            _labelled("SDK", found.sdk_name, found.sdk_version),
+            _labelled("locale", found.locale),
+            _labelled("prefers", found.preferred_language),
+            _labelled("country", found.country_code),
+        ),
+        _joined(
+            f"at {_to_the_millisecond(found.timestamp)}",
+            f"received {_to_the_millisecond(found.received_at)}",
+            _labelled("user", found.user_id),
+            f"session {found.session_id}",
+        ),
+        f"project {found.project_id}, app {found.app_id}",
+    ]
+    if attributes:
+        lines += ["Attributes:", *(f"- {part}" for part in _attributes(attributes))]
+    if stack:
+        lines += ["Stack trace:", indented(stack)]
+    if found.attachments:
+        lines += [f"Attachments ({len(found.attachments)}):", *map(_attachment, found.attachments)]
+    return "\n".join(filter(None, lines))
+
+
+def breadcrumbs(found: Sequence[Event], event_id: str) -> str:
+    """The events one a line, the one asked for marked."""
+    return "\n".join(f"{_crumb(row)}{' <- this event' if row.id == event_id else ''}" for row in map(crumb, found))
+
+
+def _crumb(row: Event) -> str:
+    return _joined(
+        f"{row.id} {_to_the_millisecond(row.timestamp)} {row.level} {quoted(row.message)}",
+        *_where(row),
+        *_attributes(row.custom_attributes or {}),
+    )
+
+
+def _where(row: Event) -> Sequence[str]:
+    return _labelled("module", row.source_module), _labelled("screen", row.screen_name)
+
+
+def _attributes(attributes: Mapping[str, str]) -> Iterable[str]:
+    return (f"{quoted(name)}: {quoted(value)}" for name, value in attributes.items())
+
+
 def projects(found: Sequence[Project]) -> str:
     lines = (f"{row.id} {quoted(row.name)} slug {quoted(row.slug)}, team {row.team_id}" for row in found)
     return "\n".join(lines) or "No projects."
@@ -161,6 +219,15 @@ def _in_version(version: str | None) -> str:
 def _instant(text: str) -> str:
     """To the minute: `2026-10-20 14:30Z`."""
     return f"{text[:10]} {text[11:16]}Z"
+
+
+def _to_the_millisecond(text: str) -> str:
+    return f"{text[:10]} {text[11:23]}Z"
+
+
+def _labelled(label: str, *values: str | None) -> str:
+    said = " ".join(quoted(value) for value in values if value)
+    return said and f"{label} {said}"
 
 
 def _joined(*parts: str | bool | None) -> str:

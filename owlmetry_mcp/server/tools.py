@@ -22,12 +22,15 @@ from owlmetry_mcp.server.structured import Data
 
 DEFAULT_LISTED = 20
 DEFAULT_OCCURRENCES = 10
+DEFAULT_CRUMBS = 20
 
 IssueId = Annotated[str, Field(description="The issue's UUID")]
+EventId = Annotated[str, Field(description="The event's UUID")]
 CommentId = Annotated[str, Field(description="The comment's UUID")]
 ProjectId = Annotated[str | None, Field(description="Needed only when the server cannot tell the issue's project")]
 Body = Annotated[str, Field(description="Markdown")]
-Limit = Annotated[int, Field(ge=1, description="Items a page, at most 200"), BeforeValidator(no_flag)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(no_flag)]
+Limit = Annotated[Count, Field(description="Items a page, at most 200")]
 
 
 class Tools:
@@ -80,6 +83,21 @@ class Tools:
         )
         self._desk.remember([found])
         return _answer(structured.issue_detail(found), text.issue_detail(found))
+
+    async def get_event(self, ctx: Context, event_id: EventId) -> CallToolResult:
+        """One event in full: its attributes and stack trace. Occurrences name their event_id."""
+        found = await self._backend(ctx).get_event(event_id)
+        return _answer(structured.event(found), text.event(found))
+
+    async def get_breadcrumbs(
+        self,
+        ctx: Context,
+        event_id: EventId,
+        limit: Annotated[Count, Field(description="Events up to it, at most 200")] = DEFAULT_CRUMBS,
+    ) -> CallToolResult:
+        """What led to an event: its session's events up to it, and a few after, oldest first."""
+        found = await self._backend(ctx).get_breadcrumbs(event_id, limit=limit)
+        return _answer(structured.breadcrumbs(found), text.breadcrumbs(found, event_id.lower()))
 
     async def update_status(
         self,
@@ -176,6 +194,8 @@ def registered(desk: Desk) -> list[Tool]:
     return [
         _tool(tools.list_issues, "List issues", _READS, structured.ISSUE_PAGE),
         _tool(tools.get_issue, "Read an issue", _READS, structured.ISSUE_DETAIL),
+        _tool(tools.get_event, "Read an event", _READS, structured.EVENT),
+        _tool(tools.get_breadcrumbs, "Read what led to an event", _READS, structured.BREADCRUMBS),
         _tool(tools.update_status, "Change status", _writes(destructive=False, idempotent=True), structured.ISSUE),
         _tool(tools.merge, "Merge issues", _writes(destructive=True, idempotent=True), structured.ISSUE),
         _tool(tools.comment, "Comment", _writes(destructive=False, idempotent=False), structured.COMMENT),

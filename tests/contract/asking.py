@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.issues.errors import UnauthenticatedError
-from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.models import Issue
 from tests.world import SYMBOLS
 
@@ -18,6 +18,10 @@ ISSUE = "projects/([^/]+)/issues/([^/]+)"
 OPERATIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "GET auth/whoami": lambda to, _, __: to.whoami(),
     "GET projects": lambda to, _, __: to.list_projects(),
+    "POST ingest": lambda to, _, body: to.ingest(body.get("events"), body.get("bundle_id")),
+    "POST import": lambda to, _, body: to.import_events(body.get("events")),
+    "GET events": lambda to, query, _: to.list_events(events_filtered(query), **query),
+    "GET events/([^/]+)": lambda to, _, __, *at: to.get_event(*at),
     "GET issues": lambda to, query, _: to.list_team_issues(filtered(query), **query),
     "GET projects/([^/]+)/issues": lambda to, query, _, *at: to.list_issues(*at, filtered(query), **query),
     f"GET {ISSUE}": lambda to, query, _, *at: to.get_issue(*at, **query),
@@ -49,6 +53,11 @@ async def ask(backend: Backend, method: str, path: str, body: object) -> tuple[i
 def filtered(query: dict[str, Any]) -> IssueFilter:
     """The filter in a query, taken out of it."""
     return IssueFilter(**{name: query.pop(name, None) for name in ("status", "app_id", "is_dev", "data_mode")})
+
+
+def events_filtered(query: dict[str, Any]) -> EventFilter:
+    names = ("session_id", "since", "level", "data_mode", "order")
+    return EventFilter(**{name: query.pop(name, None) for name in names})
 
 
 def spelt(name: str, value: str) -> object:

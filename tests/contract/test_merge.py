@@ -110,4 +110,4 @@ async def test_occurrence_pages_of_a_merged_issue_hold_each_once(world: World) -
         if not (cursor := page.occurrence_cursor):
             break
     assert len(met) == len({row.id for row in met}) == page.occurrence_count == 122
-    assert met == sorted(met, key=lambda row: (row.timestamp, row.id), reverse=True)
+    assert met == sorted(met, key=lambda row: row.timestamp, reverse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from owlmetry_mcp.backends.base import Backend
-from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from tests.faults import proxy
 from tests.faults.proxy import Fault
 from tests.world import SYMBOLS
@@ -16,6 +16,8 @@ from tests.world import SYMBOLS
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 SHOP, TIMEOUT, DUPLICATE, COMMENT = (SYMBOLS[name] for name in ("shop", "i_timeout", "i_timeout_dup", "c_2"))
 ALL = IssueFilter(data_mode="all")
+EVENT, SESSION = SYMBOLS["nil"], SYMBOLS["ghost"]
+"""An event that there is, and its session: see test_faults."""
 
 Operation = Callable[[Backend], Awaitable[Any]]
 READS: dict[str, Operation] = {
@@ -25,6 +27,9 @@ READS: dict[str, Operation] = {
     "list_team_issues": lambda to: to.list_team_issues(ALL),
     "get_issue": lambda to: to.get_issue(SHOP, TIMEOUT),
     "list_comments": lambda to: to.list_comments(SHOP, TIMEOUT),
+    "get_event": lambda to: to.get_event(EVENT),
+    "list_events": lambda to: to.list_events(EventFilter(SESSION)),
+    "get_breadcrumbs": lambda to: to.get_breadcrumbs(EVENT),
 }
 WRITES: dict[str, Operation] = {
     "update_status": lambda to: to.update_status(SHOP, TIMEOUT, "in_progress"),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire
+from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import (
     EndpointError,
@@ -20,7 +21,7 @@ from owlmetry_mcp.issues.errors import (
 )
 from tests.faults import proxy as proxies
 from tests.faults.proxy import FaultyProxy, faulty_proxy
-from tests.faults.table import DOCUMENT, FAULTS, READS, SHOP, TIMEOUT, WRITES, document, outcome
+from tests.faults.table import DOCUMENT, EVENT, FAULTS, READS, SESSION, SHOP, TIMEOUT, WRITES, document, outcome
 from tests.world import SECRETS, SYMBOLS, HttpFace, World
 
 ISSUE = f"/v1/projects/{SHOP}/issues/{TIMEOUT}"
@@ -46,6 +47,7 @@ class FakeTime:
 @pytest.fixture
 async def proxy(world: World, http_face: HttpFace) -> AsyncIterator[FaultyProxy]:
     http_face.store = world.store
+    world.store.write(let_there_be_an_event)
     async with faulty_proxy(urlsplit(http_face.endpoint).port or 0) as between:
         yield between
 
@@ -68,6 +70,18 @@ async def backend(proxy: FaultyProxy, time: FakeTime) -> AsyncIterator[LiveBacke
     live = LiveBackend(wire)
     yield live
     await live.aclose()
+
+
+def let_there_be_an_event(tx: Transaction) -> None:
+    """And let the agent read it."""
+    at = "2026-10-20T12:00:00.000Z"
+    event = {
+        "id": EVENT, "app_id": SYMBOLS["ios"], "is_dev": False, "session_id": SESSION, "level": "info",
+        "message": "Tapped pay", "timestamp": at, "received_at": at,
+    }  # fmt: skip
+    import_document(tx, read_document(json.dumps({"events": [event]})))
+    may = json.dumps(["issues:read", "issues:write", "projects:read", "events:read"])
+    tx.run("UPDATE api_keys SET permissions = ? WHERE name = 'Triage Agent'", (may,))
 
 
 def is_write(request: bytes) -> bool:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import (
     EndpointError,
     ForbiddenMoveError,
@@ -18,7 +20,7 @@ from owlmetry_mcp.issues.errors import (
     UnavailableError,
 )
 from owlmetry_mcp.issues.lifecycle import MOVES, Status
-from owlmetry_mcp.issues.parameters import one_of
+from owlmetry_mcp.issues.parameters import one_of, shown
 
 Resource = TypeVar("Resource", bound=BaseModel)
 
@@ -27,6 +29,7 @@ _HINTS = {
     "Project not found": "list_projects shows the projects there are.",
     "Issue not found": "It may have been merged into another, or be in another project; list_issues shows.",
     "Comment not found": "list_comments shows the comments that the issue has.",
+    "Event not found": "Events are kept for a limited time; get_issue shows the occurrences and their event_ids.",
     "status is required": "It takes new, in_progress, resolved, silenced or snoozed.",
 }
 _KINDS: dict[int, type[OwlmetryError]] = {
@@ -74,6 +77,18 @@ def as_asked(agrees: bool, resource: Resource) -> Resource:  # noqa: FBT001 - it
     if not agrees:
         raise _bad_answer("the server's answer is not of what was asked for")
     return resource
+
+
+def instant(text: str) -> datetime:
+    """What a timestamp names.
+
+    Raises:
+        UnavailableError: it names no instant.
+    """
+    try:
+        return datetime.fromisoformat(times.canonical(text))
+    except ValueError as error:
+        raise _bad_answer(f"the server's answer has timestamp: {shown(text)}") from error
 
 
 def _unlike(error: ValidationError, within: str = "") -> UnavailableError:

@@ -3,17 +3,22 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
+from owlmetry_mcp.backends.live import queries
 from owlmetry_mcp.backends.live.answers import as_asked, checked, checked_list
+from owlmetry_mcp.backends.live.events import Events
 from owlmetry_mcp.backends.live.occurrences import Walk
 from owlmetry_mcp.backends.live.wire import Deadline, Wire
 from owlmetry_mcp.backends.live.writes import CannotTellError, Write
 from owlmetry_mcp.issues import filters, parameters
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, PermissionDeniedError
-from owlmetry_mcp.issues.filters import IssueFilter, Selection
+from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.lifecycle import status_change
 from owlmetry_mcp.issues.models import (
     Comment,
     Deleted,
+    Event,
+    EventDetail,
+    EventPage,
     Identity,
     Issue,
     IssueDetail,
@@ -33,6 +38,7 @@ class LiveBackend:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._events = Events(wire)
         self._author_id: str | None = None
         """The id that our comments carry, once an answer has shown it."""
         self._answered: dict[str, None] = {}
@@ -56,7 +62,7 @@ class LiveBackend:
         self, project_id: str, wanted: IssueFilter, *, cursor: str | None = None, limit: int | None = None
     ) -> IssuePage:
         project_id = parameters.uuid("project_id", project_id)
-        query = _list_query(filters.checked(wanted, "all"), cursor, limit)
+        query = queries.issues(filters.checked(wanted, "all"), cursor, limit)
         return checked(IssuePage, await self._wire.read(f"/v1/projects/{project_id}/issues", query))
 
     async def list_team_issues(
@@ -68,7 +74,7 @@ class LiveBackend:
         cursor: str | None = None,
         limit: int | None = None,
     ) -> IssuePage:
-        query = _list_query(filters.checked(wanted, "production"), cursor, limit) | {
+        query = queries.issues(filters.checked(wanted, "production"), cursor, limit) | {
             "team_id": parameters.optional_uuid("team_id", team_id),
             "project_id": parameters.optional_uuid("project_id", project_id),
         }
@@ -82,14 +88,14 @@ class LiveBackend:
         occurrence_cursor: str | None = None,
         occurrence_limit: int | None = None,
     ) -> IssueDetail:
-        path = _issue_path(project_id, issue_id)
+        path = queries.issue_path(project_id, issue_id)
         after = parameters.optional_uuid("occurrence_cursor", occurrence_cursor)
         return await Walk(self._wire, path).page(after, parameters.limit("occurrence_limit", occurrence_limit))
 
     async def update_status(
         self, project_id: str, issue_id: str, status: str, *, resolved_at_version: str | None = None
     ) -> Issue:
-        path, change = _issue_path(project_id, issue_id), status_change(status, resolved_at_version)
+        path, change = queries.issue_path(project_id, issue_id), status_change(status, resolved_at_version)
         body: dict[str, str] = {"status": change.status}
         if change.resolved_at_version is not None:
             body["resolved_at_version"] = change.resolved_at_version
@@ -117,10 +123,10 @@ class LiveBackend:
         )
 
     async def merge(self, project_id: str, target_issue_id: str, source_issue_id: str) -> Issue:
-        path = _issue_path(project_id, target_issue_id)
+        path = queries.issue_path(project_id, target_issue_id)
         if not source_issue_id:
             raise InvalidInputError("source_issue_id is required", "It names the issue to merge from.")
-        source_path = _issue_path(project_id, source_issue_id, "source_issue_id")
+        source_path = queries.issue_path(project_id, source_issue_id, "source_issue_id")
         if source_path == path:
             raise InvalidInputError(
                 "Cannot merge an issue into itself", "source_issue_id names the issue that is to be deleted."
@@ -161,10 +167,10 @@ class LiveBackend:
             return None
 
     async def list_comments(self, project_id: str, issue_id: str) -> list[Comment]:
-        return await self._read_comments(_issue_path(project_id, issue_id))
+        return await self._read_comments(queries.issue_path(project_id, issue_id))
 
     async def add_comment(self, project_id: str, issue_id: str, body: str) -> Comment:
-        path, text = _issue_path(project_id, issue_id), parameters.comment_body(body)
+        path, text = queries.issue_path(project_id, issue_id), parameters.comment_body(body)
         deadline = self._wire.deadline()
         before = await self._if_readable(self._read_comments(path, deadline))
         known = None if before is None else {comment.id for comment in before}
@@ -186,7 +192,7 @@ class LiveBackend:
         return added
 
     async def edit_comment(self, project_id: str, issue_id: str, comment_id: str, body: str) -> Comment:
-        path, text = _issue_path(project_id, issue_id), parameters.comment_body(body)
+        path, text = queries.issue_path(project_id, issue_id), parameters.comment_body(body)
         wanted_id = parameters.uuid("comment_id", comment_id)
 
         async def find(deadline: Deadline) -> Comment | None:
@@ -201,7 +207,7 @@ class LiveBackend:
         return await self._write("the comment was changed", "PATCH", comment_path, {"body": text}, understand, find)
 
     async def delete_comment(self, project_id: str, issue_id: str, comment_id: str) -> None:
-        path, wanted_id = _issue_path(project_id, issue_id), parameters.uuid("comment_id", comment_id)
+        path, wanted_id = queries.issue_path(project_id, issue_id), parameters.uuid("comment_id", comment_id)
 
         async def find(deadline: Deadline) -> Deleted | None:
             comments = await self._read_comments(path, deadline)
@@ -213,6 +219,17 @@ class LiveBackend:
 
         comment_path = f"{path}/comments/{wanted_id}"
         await self._write("the comment was deleted", "DELETE", comment_path, None, understand, find)
+
+    async def get_event(self, event_id: str) -> EventDetail:
+        return await self._events.detail(event_id)
+
+    async def list_events(
+        self, wanted: EventFilter, *, cursor: str | None = None, limit: int | None = None
+    ) -> EventPage:
+        return await self._events.page(wanted, cursor, limit)
+
+    async def get_breadcrumbs(self, event_id: str, *, limit: int | None = None) -> list[Event]:
+        return await self._events.breadcrumbs(event_id, limit)
 
     async def _write(  # noqa: PLR0913, PLR0917 - what a write is made of
         self,
@@ -265,19 +282,3 @@ class LiveBackend:
         self._answered[comment.id] = None
         while len(self._answered) > MAX_REMEMBERED_COMMENTS:
             del self._answered[next(iter(self._answered))]
-
-
-def _issue_path(project_id: str, issue_id: str, name: str = "issue_id") -> str:
-    return f"/v1/projects/{parameters.uuid('project_id', project_id)}/issues/{parameters.uuid(name, issue_id)}"
-
-
-def _list_query(selection: Selection, cursor: str | None, limit: int | None) -> dict[str, Any]:
-    """A selection as the server takes it: by data_mode, since the team-level route passes over is_dev."""
-    mode = "all" if selection.is_dev is None else "development" if selection.is_dev else "production"
-    return {
-        "status": selection.status,
-        "app_id": selection.app_id,
-        "data_mode": mode,
-        "cursor": parameters.optional_text("cursor", cursor),
-        "limit": parameters.limit("limit", limit),
-    }

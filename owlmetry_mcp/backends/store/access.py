@@ -5,10 +5,22 @@ import hmac
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import NotFoundError, PermissionDeniedError, UnauthenticatedError
-from owlmetry_mcp.issues.models import AuthorType, Identity, KeyIdentity, Membership, Role, Team, User, UserIdentity
+from owlmetry_mcp.issues.models import (
+    AuthorType,
+    Identity,
+    KeyIdentity,
+    KeyType,
+    Membership,
+    Platform,
+    Role,
+    Team,
+    User,
+    UserIdentity,
+)
 
 KEY_PREFIXES = ("owl_agent_", "owl_client_", "owl_import_")
 _TOKEN_ALGORITHM = "HS256"  # noqa: S105 - the name of an algorithm
@@ -71,6 +83,49 @@ def authenticate(tx: Transaction, shown: Credential, permission: str) -> Caller:
     caller = _user(tx, shown.token)[1] if shown.token is not None else _key(tx, shown)[1]
     caller.require(permission)
     return caller
+
+
+class Sender(NamedTuple):
+    """A client or import key, and the app that its events are of."""
+
+    key: int
+    app: int
+    platform: Platform
+    bundle_id: str | None
+
+
+def client(tx: Transaction, shown: Credential) -> Sender:
+    """
+    Raises:
+        UnauthenticatedError: the credential is unknown, revoked or expired.
+        PermissionDeniedError: it lacks `events:write`, or is no client key.
+    """
+    authenticate(tx, shown, "events:write")
+    return _sender(tx, shown, "client", "a client API key")
+
+
+def importer(tx: Transaction, shown: Credential) -> Sender:
+    """As `client`, of an import key."""
+    identify(tx, shown)
+    sender = _sender(tx, shown, "import", "an import API key")
+    authenticate(tx, shown, "events:write")
+    return sender
+
+
+def _sender(tx: Transaction, shown: Credential, key_type: KeyType, wanted: str) -> Sender:
+    row = tx.one(
+        """
+        SELECT k.key, a.key, a.platform, a.bundle_id FROM api_keys k JOIN apps a ON a.key = k.app
+        WHERE k.secret_sha256 = ? AND k.key_type = ?
+        """,
+        (shown.secret_sha256, key_type),
+    )
+    if row is None:
+        raise PermissionDeniedError(
+            f"This endpoint requires {wanted} (owl_{key_type}_*)",
+            f"`owlmetry-mcp keys create --type {key_type}` makes one for a store's app.",
+        )
+    return Sender(*row)
 
 
 def identify(tx: Transaction, shown: Credential) -> Identity:

@@ -5,12 +5,13 @@ import re
 import secrets
 import sqlite3
 import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from owlmetry_mcp.backends.store import audit
-from owlmetry_mcp.backends.store.access import KEY_PREFIXES, secret_sha256, sign_token
+from owlmetry_mcp.backends.store.access import secret_sha256, sign_token
 from owlmetry_mcp.backends.store.transactions import Transaction, is_collision, json_text
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import ConflictError, InvalidInputError, NotFoundError
@@ -18,6 +19,7 @@ from owlmetry_mcp.issues.models import KeyType, Platform, Role
 from owlmetry_mcp.issues.parameters import optional_text, shown, trimmed
 
 READ_PERMISSIONS = ("issues:read", "events:read", "projects:read", "apps:read")
+EVENT_PERMISSIONS = ("events:write",)
 ALL_PERMISSIONS = ("issues:read", "issues:write", "events:read", "projects:read", "apps:read")
 MAX_NAME_LENGTH = 100
 LOCAL_AGENT_NAME = "Local agent"
@@ -100,6 +102,30 @@ def find_project(tx: Transaction, team: int, wanted: str | None = None) -> Added
     return _find(tx, "projects", wanted, f" AND team = {team:d}")
 
 
+class App(NamedTuple):
+    key: int
+    id: str
+    name: str
+    platform: Platform
+    team: int
+
+
+def find_app(tx: Transaction, wanted: str | None = None) -> App:
+    """The app with this id or name; the store's only one where none is named.
+
+    Raises:
+        NotFoundError: there is none, or several by that name, or several where none is named.
+    """
+    found = _find(tx, "apps", wanted)
+    names = [name for (name,) in tx.all("SELECT name FROM apps ORDER BY key")]
+    if wanted is None and len(names) > 1:
+        raise NotFoundError("The store has several apps", f"Name one with --app: {', '.join(names)}.")
+    platform, team = tx.one(
+        "SELECT a.platform, p.team FROM apps a JOIN projects p ON p.key = a.project WHERE a.key = ?", (found.key,)
+    )
+    return App(*found, platform, team)
+
+
 class Key(NamedTuple):
     """An API key as the operator sees it: everything but its secret, which the store does not know."""
 
@@ -120,16 +146,35 @@ def create_agent_key(
     tx: Transaction, team: int, name: str, *, read_only: bool = False, days: int | None = None
 ) -> tuple[Added, str]:
     """A new key and its secret, which is kept nowhere."""
-    secret = KEY_PREFIXES[0] + secrets.token_hex(16)
-    expires_at = None if days is None else times.to_text(_in_days(tx, days))
     permissions = READ_PERMISSIONS if read_only else ALL_PERMISSIONS
+    return _create_key(tx, team, name, "agent", permissions, days)
+
+
+def create_event_key(
+    tx: Transaction, app: App, name: str, key_type: KeyType, *, days: int | None = None
+) -> tuple[Added, str]:
+    """A new client or import key, which sends an app's events and does nothing else, and its secret."""
+    return _create_key(tx, app.team, name, key_type, EVENT_PERMISSIONS, days, app.key)
+
+
+def _create_key(  # noqa: PLR0913, PLR0917 - what a key is made of
+    tx: Transaction,
+    team: int,
+    name: str,
+    key_type: KeyType,
+    permissions: Sequence[str],
+    days: int | None,
+    app: int | None = None,
+) -> tuple[Added, str]:
+    secret = f"owl_{key_type}_{secrets.token_hex(16)}"
     row = {
         "team": team,
-        "key_type": "agent",
+        "app": app,
+        "key_type": key_type,
         "name": checked_name(name, "NAME"),
         "secret_sha256": secret_sha256(secret),
         "permissions": json_text(permissions),
-        "expires_at": expires_at,
+        "expires_at": None if days is None else times.to_text(_in_days(tx, days)),
     }
     return _add(tx, "api_key", row), secret
 
@@ -211,7 +256,7 @@ def _in_days(tx: Transaction, days: int) -> datetime:
     return datetime.fromisoformat(tx.now) + timedelta(days=days)
 
 
-def _add(tx: Transaction, kind: str, row: dict[str, object]) -> Added:
+def _add(tx: Transaction, kind: str, row: Mapping[str, object]) -> Added:
     new_id = str(uuid.uuid4())
     try:
         key = tx.insert(f"{kind}s", {"id": new_id, **row, "created_at": tx.now})

@@ -1,22 +1,37 @@
 """The Backend protocol over an embedded store."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from owlmetry_mcp.backends.store import access, administration, comments, issues, listing
+from owlmetry_mcp.backends.store import access, administration, comments, events, intake, issues, listing, scan
 from owlmetry_mcp.backends.store.access import Caller, Credential
 from owlmetry_mcp.backends.store.cursors import Cursor
 from owlmetry_mcp.backends.store.store import Store, Work
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
 from owlmetry_mcp.issues import filters, parameters
-from owlmetry_mcp.issues.errors import InvalidInputError
-from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.errors import InvalidInputError, StoreError
+from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.lifecycle import status_change
-from owlmetry_mcp.issues.models import Comment, Identity, Issue, IssueDetail, IssuePage, Project
+from owlmetry_mcp.issues.models import (
+    Comment,
+    Event,
+    EventDetail,
+    EventPage,
+    Identity,
+    Ingested,
+    Issue,
+    IssueDetail,
+    IssuePage,
+    Project,
+)
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 READ, WRITE = "issues:read", "issues:write"
+READ_EVENTS = "events:read"
 
 
 def acting_as(store: Store, credential: str) -> "StoreBackend":
@@ -41,7 +56,7 @@ class _Place(NamedTuple):
 
 
 class StoreBackend:
-    """See `backends.base.Backend` for what each operation promises.
+    """See `backends.base.Tracker` for what each operation promises.
 
     Each is one transaction, in which first the caller is checked, then the parameters, then what they name.
     """
@@ -155,6 +170,44 @@ class StoreBackend:
             comments.delete(tx, caller, at.team, at.issue, parameters.uuid("comment_id", comment_id))
 
         return await self._at_issue(WRITE, project_id, issue_id, work)
+
+    async def get_event(self, event_id: str) -> EventDetail:
+        def work(tx: Transaction, caller: Caller) -> EventDetail:
+            return events.get(tx, [*caller.roles], parameters.uuid("event_id", event_id))
+
+        return await self._as_caller(READ_EVENTS, work)
+
+    async def list_events(
+        self, wanted: EventFilter, *, cursor: str | None = None, limit: int | None = None
+    ) -> EventPage:
+        def work(tx: Transaction, caller: Caller) -> EventPage:
+            selection = filters.checked_events(wanted)
+            return events.page(tx, [*caller.roles], selection, cursor, parameters.limit("limit", limit))
+
+        return await self._as_caller(READ_EVENTS, work)
+
+    async def get_breadcrumbs(self, event_id: str, *, limit: int | None = None) -> list[Event]:
+        def work(tx: Transaction, caller: Caller) -> list[Event]:
+            wanted = parameters.uuid("event_id", event_id)
+            return events.breadcrumbs(tx, [*caller.roles], wanted, parameters.limit("limit", limit))
+
+        return await self._as_caller(READ_EVENTS, work)
+
+    async def ingest(self, events: object, bundle_id: object) -> Ingested:
+        return await self._take_in(lambda tx: intake.ingest(tx, access.client(tx, self._credential), events, bundle_id))
+
+    async def import_events(self, events: object) -> Ingested:
+        return await self._take_in(lambda tx: intake.import_events(tx, access.importer(tx, self._credential), events))
+
+    async def _take_in(self, work: Work[Ingested]) -> Ingested:
+        """Take a batch in and scan what is new. The events are kept, even if they are still to be scanned."""
+        ingested = await self._store.writing(work)
+        try:
+            while (await self._store.writing(scan.scan_batch)).errors >= scan.BATCH:
+                pass
+        except StoreError as error:
+            logger.warning("Events were taken in and not yet scanned; the next scan takes them: %s", error)
+        return ingested
 
     async def _as_caller(self, permission: str, work: Callable[[Transaction, Caller], Result]) -> Result:
         lane = self._store.writing if permission == WRITE else self._store.reading

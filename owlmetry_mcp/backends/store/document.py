@@ -12,7 +12,7 @@ from owlmetry_mcp.backends.store.access import secret_sha256
 from owlmetry_mcp.issues import parameters, times
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.lifecycle import Status
-from owlmetry_mcp.issues.models import AuthorType, KeyType, Platform, Role
+from owlmetry_mcp.issues.models import AuthorType, KeyType, Level, Platform, Role
 
 
 def _id(value: str) -> str:
@@ -167,6 +167,43 @@ class CommentRow(Row):
     deleted_at: Instant | None = None
 
 
+class EventRow(Row):
+    id: Id
+    app_id: Id
+    is_dev: bool
+    session_id: Id
+    client_event_id: Id | None = None
+    api_key_id: Id | None = None
+    level: Level
+    message: Text
+    source_module: Text | None = None
+    screen_name: Text | None = None
+    user_id: Text | None = None
+    environment: Text | None = None
+    os_version: Text | None = None
+    app_version: Text | None = None
+    sdk_name: Text | None = None
+    sdk_version: Text | None = None
+    device_model: Text | None = None
+    build_number: Text | None = None
+    locale: Text | None = None
+    preferred_language: Text | None = None
+    country_code: Text | None = None
+    custom_attributes: dict[Text, Text] | None = None
+    timestamp: Instant
+    received_at: Instant
+    scanned: bool = False
+    """Whether the document's issues are of it already."""
+
+
+class NotificationRow(Row):
+    id: Id
+    type: Literal["issue.new"]
+    reason: Literal["opened", "regressed", "reopened"]
+    issue_id: Id
+    created_at: Instant
+
+
 class AttachmentRow(Row):
     id: Id
     project_id: Id | None = None
@@ -207,6 +244,8 @@ class Document(Row):
     occurrences: list[OccurrenceRow] = []
     comments: list[CommentRow] = []
     attachments: list[AttachmentRow] = []
+    events: list[EventRow] = []
+    notifications: list[NotificationRow] = []
     audit: list[AuditRow] = []
 
 
@@ -214,3 +253,10 @@ SECTIONS: Mapping[str, type[Row]] = {
     name: get_args(field.annotation)[0] for name, field in Document.model_fields.items()
 }
 """In an order in which no row names one of a later section."""
+
+BLOBS: Mapping[str, tuple[str, ...]] = {
+    "occurrences": ("id", "event_id"),
+    "events": ("id", "client_event_id"),
+    "notifications": ("id",),
+}
+"""Ids of their own that large tables keep as 16 bytes."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from owlmetry_mcp.backends.store.document import SECTIONS
+from owlmetry_mcp.backends.store.document import BLOBS, SECTIONS
+from owlmetry_mcp.backends.store.events import CONTENT
 from owlmetry_mcp.backends.store.transactions import Transaction
 
 _FROM: Mapping[str, str] = {
@@ -13,18 +14,26 @@ _FROM: Mapping[str, str] = {
     "api_keys": "api_keys r JOIN teams t ON t.key = r.team LEFT JOIN apps a ON a.key = r.app",
     "issues": "issues r JOIN apps a ON a.key = r.app JOIN projects p ON p.key = a.project",
     "fingerprints": "fingerprints r JOIN apps a ON a.key = r.app JOIN issues i ON i.key = r.issue",
-    "occurrences": "occurrences r JOIN issues i ON i.key = r.issue",
+    "occurrences": "occurrences r JOIN issues i ON i.key = r.issue JOIN sessions s ON s.key = r.session",
     "comments": "comments r JOIN issues i ON i.key = r.issue",
     "attachments": """attachments r JOIN apps a ON a.key = r.app JOIN projects p ON p.key = a.project
         LEFT JOIN issues i ON i.key = r.issue""",
+    "events": """events r JOIN apps a ON a.key = r.app JOIN sessions s ON s.key = r.session
+        LEFT JOIN api_keys k ON k.key = r.api_key""",
+    "notifications": "notifications r JOIN issues i ON i.key = r.issue",
     "audit": "audit r",
 }
 
+_CONTENT: Mapping[str, str] = {name: f"json_extract(r.content, '$.{name}')" for name in CONTENT}
 _VALUES: Mapping[str, str] = {
     "team_id": "t.id",
     "project_id": "p.id",
     "app_id": "a.id",
     "issue_id": "i.id",
+    "session_id": "uuid_text(s.id)",
+    "api_key_id": "k.id",
+    "custom_attributes": "json(r.custom_attributes)",
+    "scanned": "json(iif(EXISTS (SELECT 1 FROM unscanned WHERE event = r.key), 'false', 'true'))",
     "is_dev": "json(iif(r.is_dev, 'true', 'false'))",
     "permissions": "json(r.permissions)",
     "detail": "json(r.detail)",
@@ -42,7 +51,12 @@ def export_document(tx: Transaction) -> Iterator[str]:
     for section, kind in SECTIONS.items():
         yield f'{opening}\n"{section}": ['
         fields = [name for name in kind.model_fields if name != "secret"]
-        pairs = ", ".join(f"'{name}', {_VALUES.get(name, f'r.{name}')}" for name in fields)
+        values = {
+            **_VALUES,
+            **(_CONTENT if section == "events" else {}),
+            **{name: f"uuid_text(r.{name})" for name in BLOBS.get(section, ())},
+        }
+        pairs = ", ".join(f"'{name}', {values.get(name, f'r.{name}')}" for name in fields)
         order = "r.app, r.is_dev, r.fingerprint" if section == "fingerprints" else "r.key"
         separator = "\n"
         for (row,) in tx.run(f"SELECT json_object({pairs}) FROM {_FROM[section]} ORDER BY {order}"):  # noqa: S608 - names from above

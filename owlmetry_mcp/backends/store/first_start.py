@@ -35,6 +35,7 @@ def _untouched(tx: Transaction) -> bool:
         """
         SELECT (SELECT count(*) FROM teams) > 1 OR (SELECT count(*) FROM projects) > 1
             OR (SELECT count(*) FROM apps) > 1 OR EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM issues)
+            OR EXISTS (SELECT 1 FROM events)
             OR EXISTS (SELECT 1 FROM api_keys WHERE secret_sha256 IS NOT NULL OR revoked_at IS NOT NULL)
         """
     )

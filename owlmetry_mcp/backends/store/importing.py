@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from owlmetry_mcp.backends.store import first_start
+from owlmetry_mcp.backends.store import first_start, ids
 from owlmetry_mcp.backends.store.access import secret_sha256
-from owlmetry_mcp.backends.store.document import SECTIONS, Document, Row
+from owlmetry_mcp.backends.store.document import BLOBS, SECTIONS, Document, Row
+from owlmetry_mcp.backends.store.events import CONTENT
 from owlmetry_mcp.backends.store.transactions import Transaction, is_collision, json_text
 from owlmetry_mcp.issues.errors import InvalidInputError
 
@@ -19,6 +20,7 @@ _REFERENCES: Mapping[str, str] = {
     "project_id": "projects",
     "app_id": "apps",
     "issue_id": "issues",
+    "api_key_id": "api_keys",
 }
 """The fields that name another row by its id, and where that row is."""
 
@@ -77,6 +79,7 @@ class _Rows:
         last = self._last_key(section)
         ready: list[Values] = []
         members: list[tuple[str, Values]] = []
+        unscanned: list[tuple[str, Values]] = []
         for index, row in enumerate(rows):
             place, values = f"{section}[{index}]", row.model_dump(exclude=set(row.model_extra or ()))
             memberships = values.pop("memberships", ())
@@ -84,11 +87,14 @@ class _Rows:
             if last is not None:
                 values["key"] = key = last + 1 + index
                 members += self._members(key, memberships, place)
+                if section == "events" and not values.pop("scanned") and values["level"] == "error":
+                    unscanned.append((f"{place}", {"event": key}))
                 if section in self._keys:
                     self._keys[section][values["id"]] = key
             ready.append(values)
         self._insert(section, [(f"{section}[{index}]", values) for index, values in enumerate(ready)])
         self._insert("memberships", members)
+        self._insert("unscanned", unscanned)
 
     def _last_key(self, section: str) -> int | None:
         if section == "fingerprints":  # a table without keys
@@ -108,12 +114,25 @@ class _Rows:
             if name in values:
                 wanted = values.pop(name)
                 values[name.removesuffix("_id")] = None if wanted is None else self._key(name, wanted, place)
+        if section == "events":
+            content = {name: values.pop(name) for name in CONTENT}
+            values["content"] = {name: value for name, value in content.items() if value is not None}
+        if "session_id" in values:
+            values["session"] = self._session(values.pop("session_id"))
+        for name in BLOBS.get(section, ()):
+            values[name] = None if values[name] is None else ids.to_bytes(values[name])
         self._check_owners(section, values, place)
         if (secret := values.pop("secret", None)) is not None:
             values["secret_sha256"] = secret_sha256(secret)
         if values.get("created_at", "") is None:
             values["created_at"] = self._tx.now
         return {name: json_text(value) if isinstance(value, list | dict) else value for name, value in values.items()}
+
+    def _session(self, session_id: str) -> int:
+        wanted = ids.to_bytes(session_id)
+        self._tx.run("INSERT INTO sessions (id) VALUES (?) ON CONFLICT DO NOTHING", (wanted,))
+        key: int = self._tx.one("SELECT key FROM sessions WHERE id = ?", (wanted,))[0]
+        return key
 
     def _check_owners(self, section: str, values: Values, place: str) -> None:
         """What a row says of its owner, against what follows from the rest of it; what follows is not stored again."""

@@ -2,23 +2,28 @@
 
 from typing import Any
 
-from owlmetry_mcp.backends.store import audit, comments
+from owlmetry_mcp.backends.store import attachments, audit, comments, ids
 from owlmetry_mcp.backends.store.access import Caller
 from owlmetry_mcp.backends.store.listing import ISSUE_ROWS, fingerprints_of, issue
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
 from owlmetry_mcp.issues.lifecycle import State, StatusChange, moved
-from owlmetry_mcp.issues.models import Attachment, Issue, IssueDetail, Occurrence
+from owlmetry_mcp.issues.models import Issue, IssueDetail, Occurrence
 from owlmetry_mcp.issues.parameters import shown, uuid
 
-MAX_ATTACHMENTS = 100
-_OCCURRENCE_COLUMNS = (
-    "id", "session_id", "user_id", "app_version", "sdk_name", "sdk_version", "environment", "event_id", "country_code",
-    "timestamp", "created_at",
-)  # fmt: skip
-_ATTACHMENT_COLUMNS = (
-    "id", "event_id", "original_filename", "content_type", "size_bytes", "uploaded_at", "created_at",
-)  # fmt: skip
+_OCCURRENCE_COLUMNS = {
+    "id": "uuid_text(o.id)",
+    "session_id": "uuid_text(s.id)",
+    "user_id": "o.user_id",
+    "app_version": "o.app_version",
+    "sdk_name": "o.sdk_name",
+    "sdk_version": "o.sdk_version",
+    "environment": "o.environment",
+    "event_id": "uuid_text(o.event_id)",
+    "country_code": "o.country_code",
+    "timestamp": "o.timestamp",
+    "created_at": "o.created_at",
+}
 
 
 def find(tx: Transaction, project: int, issue_id: str, message: str = "Issue not found") -> int:
@@ -61,7 +66,7 @@ def detail(tx: Transaction, key: int, occurrence_cursor: str | None, limit: int)
             "occurrence_cursor": occurrences[-1].id if has_more else None,
             "occurrence_has_more": has_more,
             "comments": comments.of_issue(tx, key),
-            "attachments": _attachments(tx, key),
+            "attachments": attachments.of_issue(tx, key),
         }
     )
 
@@ -71,31 +76,20 @@ def _occurrences(tx: Transaction, key: int, cursor: str | None, count: int) -> l
     behind, after = "", None
     if cursor is not None:
         at = uuid("occurrence_cursor", cursor)
-        after = tx.one("SELECT timestamp, id FROM occurrences WHERE issue = ? AND id = ?", (key, at))
+        after = tx.one("SELECT timestamp, key FROM occurrences WHERE issue = ? AND id = ?", (key, ids.to_bytes(at)))
         if after is None:
             raise InvalidInputError(
                 f"occurrence_cursor must be the occurrence_cursor of this issue's page before, not {shown(cursor)}",
                 "Leave it out for the first page.",
             )
-        behind = " AND (timestamp, id) < (?, ?)"
+        behind = " AND (o.timestamp, o.key) < (?, ?)"
     return tx.all(
         f"""
-        SELECT {", ".join(_OCCURRENCE_COLUMNS)} FROM occurrences WHERE issue = ?{behind}
-        ORDER BY timestamp DESC, id DESC LIMIT {count:d}
+        SELECT {", ".join(_OCCURRENCE_COLUMNS.values())} FROM occurrences o JOIN sessions s ON s.key = o.session
+        WHERE o.issue = ?{behind} ORDER BY o.timestamp DESC, o.key DESC LIMIT {count:d}
         """,  # noqa: S608 - names from above
         (key, *(after or ())),
     )
-
-
-def _attachments(tx: Transaction, key: int) -> list[Attachment]:
-    rows = tx.all(
-        f"""
-        SELECT {", ".join(_ATTACHMENT_COLUMNS)} FROM attachments WHERE issue = ? AND deleted_at IS NULL
-        ORDER BY created_at DESC, id DESC LIMIT {MAX_ATTACHMENTS}
-        """,  # noqa: S608 - names from above
-        (key,),
-    )
-    return [Attachment.model_validate(dict(zip(_ATTACHMENT_COLUMNS, row, strict=True))) for row in rows]
 
 
 def move(tx: Transaction, caller: Caller, key: int, change: StatusChange) -> Issue:
@@ -146,6 +140,7 @@ def _move_contents(tx: Transaction, source: int, target: int) -> None:
     tx.run("DELETE FROM occurrences WHERE issue = :source", both)
     tx.run("UPDATE comments SET issue = :target, updated_at = :now WHERE issue = :source", both)
     tx.run("UPDATE attachments SET issue = :target WHERE issue = :source", both)
+    tx.run("UPDATE notifications SET issue = :target WHERE issue = :source", both)
 
 
 def _roll_up(tx: Transaction, target: int, one: Issue, other: Issue) -> None:

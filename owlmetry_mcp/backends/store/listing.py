@@ -11,7 +11,7 @@ issues stood when it began: those that have moved since are left out where they 
 
 from collections.abc import Sequence
 from itertools import islice, product
-from typing import Any
+from typing import Any, NamedTuple
 
 from owlmetry_mcp.backends.store.cursors import Cursor
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
@@ -52,7 +52,7 @@ def page(  # noqa: PLR0913 - a list has as many sides
     if selection.app_id is not None:
         row = tx.one("SELECT key FROM apps WHERE id = ?", (selection.app_id,))
         apps = [app for app in apps if row and app == row[0]]
-    begun = _latest_move(tx) if cursor is None else _begun(tx, cursor)
+    begun = latest_move(tx) if cursor is None else _begun(tx, cursor)
     places = _unmoved(tx, apps, selection, cursor, limit + 1)
     if cursor is not None:
         places += _moved(tx, apps, selection, cursor, limit + 1)
@@ -64,13 +64,30 @@ def page(  # noqa: PLR0913 - a list has as many sides
     return IssuePage.model_construct(issues=issues, cursor=last, has_more=has_more)
 
 
-def _latest_move(tx: Transaction) -> int:
+class Move(NamedTuple):
+    """A change of an issue's place in lists, from where it stood."""
+
+    move: int
+    issue: int
+    last_seen_at: str
+    since: int
+    """The move that had brought it there."""
+
+
+def record_moves(tx: Transaction, moves: Sequence[Move]) -> None:
+    """Remember the moves of issues whose `moved` is changed along with `last_seen_at`; the trigger keeps the others."""
+    sql = "INSERT INTO issue_moves (move, issue, last_seen_at, since) VALUES (?, ?, ?, ?)"
+    tx.connection.executemany(sql, moves)
+    tx.run("DELETE FROM issue_moves WHERE move <= ?", (latest_move(tx) - KEPT_MOVES,))
+
+
+def latest_move(tx: Transaction) -> int:
     row: tuple[int] | None = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'issue_moves'")
     return row[0] if row else 0
 
 
 def _begun(tx: Transaction, cursor: Cursor) -> int:
-    if cursor.begun < _latest_move(tx) - KEPT_MOVES:
+    if cursor.begun < latest_move(tx) - KEPT_MOVES:
         raise InvalidInputError(
             "cursor is of a list that was begun too long ago: too much has changed since", "Begin again without it."
         )

@@ -186,4 +186,83 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX audit_by_subject ON audit (subject_id);
     """,
+    """
+    -- The large tables keep UUIDs as 16 bytes (see ids.py), and sessions by a key. A session may span apps.
+    CREATE TABLE sessions (
+        key INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE
+    ) STRICT;
+
+    CREATE TABLE events (
+        key INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        app INTEGER NOT NULL REFERENCES apps (key),
+        is_dev INTEGER NOT NULL CHECK (is_dev IN (0, 1)),
+        session INTEGER NOT NULL REFERENCES sessions (key),
+        client_event_id BLOB,
+        api_key INTEGER REFERENCES api_keys (key) ON DELETE SET NULL,
+        level TEXT NOT NULL CHECK (level IN ('info', 'debug', 'warn', 'error')),
+        timestamp TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        content TEXT NOT NULL,  -- JSON object of what no query asks for: message, source_module, app_version, …
+        custom_attributes TEXT  -- JSON object of strings
+    ) STRICT;
+    CREATE UNIQUE INDEX events_by_client_event_id ON events (client_event_id, app);
+    CREATE INDEX events_by_session ON events (session, timestamp);
+    CREATE INDEX events_by_api_key ON events (api_key) WHERE api_key IS NOT NULL;
+
+    -- Error events that the issue scan has yet to take.
+    CREATE TABLE unscanned (
+        event INTEGER PRIMARY KEY REFERENCES events (key) ON DELETE CASCADE
+    ) STRICT;
+
+    ALTER TABLE occurrences RENAME TO occurrences_1;
+    INSERT INTO sessions (id) SELECT DISTINCT uuid_blob(session_id) FROM occurrences_1;
+    CREATE TABLE occurrences (
+        key INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        issue INTEGER NOT NULL REFERENCES issues (key),
+        session INTEGER NOT NULL REFERENCES sessions (key),
+        user_id TEXT,
+        app_version TEXT,
+        sdk_name TEXT,
+        sdk_version TEXT,
+        environment TEXT,
+        event_id BLOB,  -- of an event that may be gone, or never have been here
+        country_code TEXT,
+        timestamp TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        UNIQUE (session, issue)
+    ) STRICT;
+    INSERT INTO occurrences
+        SELECT o.key, uuid_blob(o.id), o.issue, s.key, o.user_id, o.app_version, o.sdk_name, o.sdk_version,
+            o.environment, uuid_blob(o.event_id), o.country_code, o.timestamp, o.created_at
+        FROM occurrences_1 o JOIN sessions s ON s.id = uuid_blob(o.session_id);
+    DROP TABLE occurrences_1;
+    CREATE INDEX occurrences_by_timestamp ON occurrences (issue, timestamp);
+    CREATE INDEX occurrences_by_user ON occurrences (issue, user_id) WHERE user_id IS NOT NULL;
+
+    -- The scan, which changes many issues at once, keeps their moves itself, and says so by changing moved.
+    DROP TRIGGER issue_moved;
+    CREATE TRIGGER issue_moved AFTER UPDATE OF last_seen_at ON issues
+        WHEN new.last_seen_at <> old.last_seen_at AND new.moved = old.moved
+    BEGIN
+        INSERT INTO issue_moves (issue, last_seen_at, since) VALUES (old.key, old.last_seen_at, old.moved);
+        UPDATE issues SET moved = last_insert_rowid() WHERE key = old.key;
+        DELETE FROM issue_moves WHERE move <= last_insert_rowid() - 100000;
+    END;
+
+    CREATE INDEX attachments_by_event ON attachments (event_id) WHERE event_id IS NOT NULL;
+
+    -- What the issue scan has to tell, for the faces to deliver.
+    CREATE TABLE notifications (
+        key INTEGER PRIMARY KEY,
+        id BLOB NOT NULL UNIQUE,
+        type TEXT NOT NULL CHECK (type = 'issue.new'),
+        reason TEXT NOT NULL CHECK (reason IN ('opened', 'regressed', 'reopened')),
+        issue INTEGER NOT NULL REFERENCES issues (key) ON DELETE CASCADE,
+        created_at TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX notifications_by_issue ON notifications (issue);
+    """,
 )

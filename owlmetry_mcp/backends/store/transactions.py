@@ -5,15 +5,20 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from owlmetry_mcp.backends.store import ids
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import StoreBusyError, StoreError
 
 BUSY_TIMEOUT_SECONDS = 20.0
 """How long a transaction waits for another process to let go of the file."""
 
+_CHUNK = 500
+
+Item = TypeVar("Item")
 Parameters = Sequence[Any] | Mapping[str, Any]
 Clock = Callable[[], datetime]
 
@@ -59,6 +64,7 @@ def connect(path: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    ids.teach(connection)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
@@ -127,3 +133,10 @@ def json_text(value: object) -> str:
 def listed(keys: Iterable[int]) -> str:
     """Keys of ours as the inside of an SQL `IN (…)`."""
     return ", ".join(f"{key:d}" for key in keys) or "NULL"
+
+
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """The items, as many at a time as one statement takes well."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

@@ -1,0 +1,233 @@
+"""`owlmetry-mcp ingest`, `scan` and `prune`: events into the store, into issues, and out again."""
+
+import gc
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from owlmetry_mcp.backends.store import administration, events, retention
+from owlmetry_mcp.backends.store.scan import Scanned, scan_all
+from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.issues import times
+from owlmetry_mcp.issues.errors import InvalidInputError
+from owlmetry_mcp.issues.events import NewEvent, Terms, checked
+from owlmetry_mcp.settings import Settings
+from owlmetry_mcp.sources.found import Found
+from owlmetry_mcp.sources.lines import Lines
+
+Reader = Callable[[Iterable[tuple[int, bytes]]], Iterator[Found]]
+STANDARD_STREAM = "-"
+BATCH_EVENTS = 10_000
+BATCH_BYTES = 8 * 1024 * 1024
+MAX_AGE_SECONDS = 1.0
+"""How long an event from a pipe may wait for others."""
+SCAN_EVERY = 100_000
+"""Events taken in before a scan, where the end of the input is further off: each of the two works on other pages."""
+MAX_FAULTS_SHOWN = 100
+
+
+def ingest(parsed: Namespace, settings: Settings) -> None:
+    if not parsed.file:
+        raise InvalidInputError("FILE must be the path of a file, or - for standard input")
+    name = "standard input" if parsed.file == STANDARD_STREAM else parsed.file
+    with _opened(parsed.file, name) as descriptor, Store(settings.store) as store:
+        gc.disable()  # what a batch is made of holds no cycles, and looking for them takes a tenth of the time
+        store.expect_much()
+        app = store.read(lambda tx: administration.find_app(tx, parsed.app))
+        with _Progress(name, descriptor) as progress:
+            intake = _Intake(store, app, progress, strict=parsed.strict)
+            lines = Lines(descriptor, intake.catch_up)
+            try:
+                for found in _reader(parsed.format)(lines):
+                    intake.add(found)
+                    progress.show(lines.read_bytes)
+                    if len(intake.batch) >= BATCH_EVENTS or lines.read_bytes - intake.flushed_at >= BATCH_BYTES:
+                        intake.flush(lines.read_bytes)
+                    elif lines.is_live and intake.age_seconds() >= MAX_AGE_SECONDS:
+                        intake.catch_up()
+                intake.catch_up()
+            except OSError as error:
+                raise InvalidInputError(f"{name} cannot be read: {error}", intake.kept()) from error
+            except InvalidInputError as error:
+                raise InvalidInputError(f"{name}, {error.message}", intake.kept()) from error
+            except KeyboardInterrupt:
+                progress.say(intake.kept())
+                raise
+    intake.report(name)
+
+
+def _reader(name: str) -> Reader:
+    """The `read` of the module that reads the format of that name."""
+    read: Reader = import_module(f"owlmetry_mcp.sources.{name.replace('-', '_')}").read
+    return read
+
+
+@contextmanager
+def _opened(file: str, name: str) -> Iterator[int]:
+    if file == STANDARD_STREAM:
+        yield sys.stdin.fileno()
+        return
+    try:
+        descriptor = os.open(Path(file), os.O_RDONLY)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{name} cannot be read: {error}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+class _Intake:
+    """Events on their way into the store, a batch at a time: each is in as a whole, or not at all."""
+
+    def __init__(self, store: Store, app: administration.App, progress: "_Progress", *, strict: bool) -> None:
+        self._store = store
+        self._app = app
+        self._progress = progress
+        self._strict = strict
+        self._terms: Terms | None = None
+        self._begun = 0.0
+        self._last_line = self._kept_line = 0
+        self._unscanned = 0
+        self._accepted = self._known = self._faults = 0
+        self._scanned = Scanned()
+        self.batch: list[NewEvent] = []
+        self.flushed_at = 0
+        """How far the input had been read when the last batch was taken in, in bytes."""
+
+    def add(self, found: Found) -> None:
+        """
+        Raises:
+            InvalidInputError: it is no event, and strictness was asked for.
+        """
+        self._last_line = found.line
+        fault = found.fault
+        if found.event is not None:
+            if self._terms is None:
+                self._terms = Terms.at(times.to_text(times.now()), self._app.platform, None)
+                self._begun = time.monotonic()
+            try:
+                self.batch.append(checked(found.event, self._terms))
+            except InvalidInputError as error:
+                fault = error.message
+        if not fault:
+            return
+        if self._strict:
+            raise InvalidInputError(f"line {found.line}: {fault}")
+        self._faults += 1
+        if self._faults <= MAX_FAULTS_SHOWN:
+            self._progress.say(f"line {found.line}: {fault}")
+
+    def age_seconds(self) -> float:
+        """How long ago the first event came that is waiting."""
+        return 0.0 if self._terms is None else time.monotonic() - self._begun
+
+    def flush(self, read_bytes: int) -> None:
+        """Take in what there is, and scan once there is enough."""
+        if self.batch:
+            taken = self._store.write(lambda tx: events.take_in(tx, self._app.key, None, self.batch))
+            self._accepted += taken.accepted
+            self._known += len(self.batch) - taken.accepted
+            self._unscanned += taken.accepted
+            self.batch = []
+        self._kept_line = self._last_line
+        self._terms = None
+        self.flushed_at = read_bytes
+        if self._unscanned >= SCAN_EVERY:
+            self.scan()
+
+    def scan(self) -> None:
+        self._scanned = self._scanned.plus(scan_all(self._store.write))
+        self._unscanned = 0
+
+    def catch_up(self) -> None:
+        """Take in and scan what there is: there is no more, or none for now."""
+        self.flush(self.flushed_at)
+        self.scan()
+
+    def kept(self) -> str:
+        if not self._kept_line:
+            return "Nothing was taken in."
+        return f"What stands up to line {self._kept_line} is in the store; run it again to go on, nothing comes twice."
+
+    def report(self, name: str) -> None:
+        counts = [f"{self._accepted:,} new events"]
+        if self._known:
+            counts.append(f"{self._known:,} known already")
+        if self._faults:
+            unshown = self._faults - MAX_FAULTS_SHOWN
+            more = f" (the first {MAX_FAULTS_SHOWN} are shown)" if unshown > 0 else ""
+            counts.append(f"{self._faults:,} bad, left out{more}")
+        print(f"{name}: {', '.join(counts)}.", file=sys.stderr)
+        print(_told(self._scanned), file=sys.stderr)
+
+
+class _Progress:
+    """A bar on a terminal, and lines above it; elsewhere the lines alone."""
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        size = os.fstat(descriptor).st_size
+        self._task = self._bar.add_task(name, total=size or None)
+        self._shown = 0
+
+    def show(self, read_bytes: int) -> None:
+        if read_bytes != self._shown:
+            self._shown = read_bytes
+            self._bar.update(self._task, completed=read_bytes)
+
+    def say(self, line: str) -> None:
+        if self._bar.disable:
+            print(line, file=sys.stderr)
+        else:
+            self._bar.console.print(line)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def scan(_: Namespace, settings: Settings) -> None:
+    with Store(settings.store) as store:
+        store.expect_much()
+        scanned = scan_all(store.write)
+    print(_told(scanned) if scanned.errors else "There was nothing to scan.", file=sys.stderr)
+
+
+def _told(scanned: Scanned) -> str:
+    new = f"{scanned.opened:,} opened, {scanned.regressed:,} regressed, {scanned.reopened:,} reopened"
+    return f"Issues: {new}; {scanned.occurrences:,} new occurrences, from {scanned.errors:,} errors."
+
+
+def prune(parsed: Namespace, settings: Settings) -> None:
+    with Store(settings.store) as store:
+        older_than = store.read(lambda tx: retention.oldest_kept(tx, parsed.days))
+        deleted, last = 0, 0
+        while True:
+            done = store.write(lambda tx: retention.prune_batch(tx, older_than, after=last))  # noqa: B023 - called at once
+            deleted += done.events
+            if done.last is None:
+                break
+            last = done.last
+    print(f"Pruned {deleted:,} events from before {older_than[:10]}; issues stay as they are.", file=sys.stderr)

@@ -1,0 +1,50 @@
+"""The benchmarks run; what they measure is nothing to assert."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import events
+from benchmarks.events import Shape
+from owlmetry_mcp.issues.events import Terms, checked
+from owlmetry_mcp.issues.fingerprints import fingerprint
+from tests.world import ROOT
+
+TABLE = """\
+Python N, SQLite N, on W, runs: N
+an empty file, start-up alone: N s, N s CPU, peak N MB
+
+N events, N fingerprints, N events a session
+events/s best CPU µs/event
+ingest N N N
+fingerprinting N N N
+inserts N N N
+time of ingest / of both floors: N (N by CPU time)
+peak N MB, store N MB
+
+a scan of nothing new, N events stored
+in an open store N ms, median of N
+as a process N ms over a start-up of N ms
+"""
+
+
+def test_the_ingest_benchmark_prints_its_table() -> None:
+    command = [sys.executable, "-m", "benchmarks.ingest", "--events", "300", "--fingerprints", "20", "--runs", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    without_numbers = re.sub(r"[+-]?\d[\d.,]*\b", "N", re.sub(r"on (core \d+ alone|any core)", "on W", done.stdout))
+    assert re.sub(" {2,}", " ", without_numbers).replace("\n ", "\n") == TABLE
+
+
+def test_the_events_are_the_same_every_time_and_of_the_shape_asked_for(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one", "another")]
+    for file in files:
+        events.write(file, Shape(events=300, fingerprints=20, events_per_session=5))
+    assert files[0].read_bytes() == files[1].read_bytes()
+    lines = [json.loads(line) for line in files[0].read_text().splitlines()]
+    taken = [checked(line, Terms.at("2025-02-01T00:00:00.000Z", "backend", None)) for line in lines]
+    assert len({event.client_event_id for event in taken}) == 300
+    assert len({event.session_id for event in taken}) == 60
+    assert len({fingerprint(event.content["message"], event.content["source_module"], None) for event in taken}) == 20
