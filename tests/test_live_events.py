@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from owlmetry_mcp.backends.live import Timeouts
-from owlmetry_mcp.backends.live.events import AFTER, MAX_PAGES, WINDOWS
+from owlmetry_mcp.backends.live.events import MAX_PAGES, WINDOWS
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, PermissionDeniedError, UnavailableError
+from owlmetry_mcp.issues.events import BREADCRUMBS_AFTER
 from owlmetry_mcp.issues.filters import EventFilter
 from owlmetry_mcp.issues.models import Event, EventDetail
 from tests.test_live import answering
@@ -265,7 +266,7 @@ async def test_of_any_session_the_trail_is_the_same_as_from_all_its_events_at_on
         limit = chance.choice([1, 20, 200])
         everything = [int(row["id"][:8]) for row in server.rows]
         end = everything.index(999) + 1
-        assert await trail(server, 999, limit=limit) == everything[max(end - limit, 0) : end + AFTER]
+        assert await trail(server, 999, limit=limit) == everything[max(end - limit, 0) : end + BREADCRUMBS_AFTER]
 
 
 async def test_a_server_whose_pages_never_end_is_asked_a_few_times() -> None:

@@ -59,6 +59,8 @@ def _state(key: administration.Key) -> str:
 
 
 def _may(key: administration.Key) -> str:
+    if key.key_type != "agent":
+        return f"{'send' if key.key_type == 'client' else 'import'} events of {key.app}"
     if "issues:write" in key.permissions:
         return "triage"
     return "read" if "issues:read" in key.permissions else ", ".join(key.permissions)

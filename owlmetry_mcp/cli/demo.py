@@ -28,7 +28,7 @@ AGENT_NAME = "demo-agent"
 def demo(_: Namespace, __: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="owlmetry-demo-") as directory:
         path = Path(directory) / "store.db"
-        with Store(path, fill=demo_data.found) as store:
+        with Store(path, fill=demo_data.set_up) as store:
             anyio.run(demo_data.happen, store)
         anyio.run(_triage, path, Console(highlight=False))
 

@@ -77,7 +77,7 @@ async def happen(store: Store) -> None:
     _report(store, SINCE)
 
 
-def found(tx: Transaction) -> None:
+def set_up(tx: Transaction) -> None:
     """A new store's first rows."""
     project = administration.add_project(tx, administration.add_team(tx, TEAM).key, PROJECT)
     for name, platform in APPS:

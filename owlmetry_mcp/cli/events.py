@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Self
-
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING, Self
 
 from owlmetry_mcp.backends.store import administration, events, retention
 from owlmetry_mcp.backends.store.scan import Scanned, scan_all
@@ -25,9 +22,12 @@ from owlmetry_mcp.sources.found import Found
 from owlmetry_mcp.sources.lines import Lines
 
 Reader = Callable[[Iterable[tuple[int, bytes]]], Iterator[Found]]
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 STANDARD_STREAM = "-"
-BATCH_EVENTS = 10_000
-BATCH_BYTES = 8 * 1024 * 1024
+BATCH_EVENTS = 20_000
+BATCH_BYTES = 16 * 1024 * 1024
 MAX_AGE_SECONDS = 1.0
 """How long an event from a pipe may wait for others."""
 SCAN_EVERY = 100_000
@@ -56,11 +56,13 @@ def ingest(parsed: Namespace, settings: Settings) -> None:
                         intake.catch_up()
                 intake.catch_up()
             except OSError as error:
+                intake.scan()
                 raise InvalidInputError(f"{name} cannot be read: {error}", intake.kept()) from error
             except InvalidInputError as error:
+                intake.scan()
                 raise InvalidInputError(f"{name}, {error.message}", intake.kept()) from error
             except KeyboardInterrupt:
-                progress.say(intake.kept())
+                progress.say(f"{intake.kept()} `owlmetry-mcp scan` makes issues of what is there.")
                 raise
     intake.report(name)
 
@@ -160,6 +162,12 @@ class _Intake:
         return f"What stands up to line {self._kept_line} is in the store; run it again to go on, nothing comes twice."
 
     def report(self, name: str) -> None:
+        """
+        Raises:
+            InvalidInputError: there was something, and none of it was an event.
+        """
+        if self._faults and not self._accepted + self._known:
+            raise InvalidInputError(f"{name}: nothing in it is an event", "See --format for what it may hold.")
         counts = [f"{self._accepted:,} new events"]
         if self._known:
             counts.append(f"{self._known:,} known already")
@@ -175,47 +183,51 @@ class _Progress:
     """A bar on a terminal, and lines above it; elsewhere the lines alone."""
 
     def __init__(self, name: str, descriptor: int) -> None:
-        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        size = os.fstat(descriptor).st_size
-        self._task = self._bar.add_task(name, total=size or None)
+        self._bar = _bar(name, os.fstat(descriptor).st_size) if sys.stderr.isatty() else None
         self._shown = 0
 
     def show(self, read_bytes: int) -> None:
-        if read_bytes != self._shown:
+        if self._bar and read_bytes != self._shown:
             self._shown = read_bytes
-            self._bar.update(self._task, completed=read_bytes)
+            self._bar.update(self._bar.task_ids[0], completed=read_bytes)
 
     def say(self, line: str) -> None:
-        if self._bar.disable:
-            print(line, file=sys.stderr)
-        else:
+        if self._bar:
             self._bar.console.print(line)
+        else:
+            print(line, file=sys.stderr)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._bar:
+            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._bar:
+            self._bar.stop()
+
+
+def _bar(name: str, size_bytes: int) -> "Progress":
+    from rich.console import Console  # noqa: PLC0415 - a good part of start-up, and most ingests have no terminal
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    progress = Progress(*columns, console=console, transient=True)
+    progress.add_task(Path(name).name, total=size_bytes or None)
+    return progress
 
 
 def scan(_: Namespace, settings: Settings) -> None:
     with Store(settings.store) as store:
         store.expect_much()
         scanned = scan_all(store.write)
-    print(_told(scanned) if scanned.errors else "There was nothing to scan.", file=sys.stderr)
+    print(_told(scanned), file=sys.stderr)
 
 
 def _told(scanned: Scanned) -> str:
+    if not scanned.errors:
+        return "There was nothing to scan: no new errors, or none that another scan has not taken."
     new = f"{scanned.opened:,} opened, {scanned.regressed:,} regressed, {scanned.reopened:,} reopened"
     return f"Issues: {new}; {scanned.occurrences:,} new occurrences, from {scanned.errors:,} errors."
 

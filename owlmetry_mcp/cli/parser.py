@@ -95,7 +95,14 @@ def _event_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser)
     ingest.add_argument("--strict", action="store_true", help="stop at the first bad line instead of leaving it out")
     _command(commands, "scan", "events.scan", "make issues of the events that have yet to be scanned", store)
     prune = _command(commands, "prune", "events.prune", "forget old events; issues stay as they are", store)
-    prune.add_argument("--events-older-than", type=int, metavar="DAYS", required=True, dest="days")
+    prune.add_argument(
+        "--events-older-than",
+        type=int,
+        metavar="DAYS",
+        required=True,
+        dest="days",
+        help="by when they happened, as they say; they stay known, and do not come again",
+    )
 
 
 def _key_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser, team: ArgumentParser) -> None:

@@ -4,6 +4,7 @@ Source: the facts about `POST /v1/ingest`, and a running server's answers to eve
 server fails (ids that are no UUIDs, values of other types), the event is refused like any other bad one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -14,12 +15,18 @@ from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.models import Level, Platform
 from owlmetry_mcp.issues.parameters import optional_text, shown, uuid
 
-MAX_TEXT_LENGTH = 2000
-"""Of the message; and of any other text, of which no honest one comes near it."""
+MAX_MESSAGE_LENGTH = 2000
+MAX_TEXT_LENGTH = 255
+"""Of any other text, of which some stand in every row of a list; what is longer is cut."""
+MAX_ATTRIBUTES = 200
+"""What there is more is left out, the SDK's own last."""
+MAX_NAME_LENGTH = 200
 MAX_ATTRIBUTE_LENGTH = 200
 MAX_STACK_LENGTH = 16_000
 MAX_ATTACHMENTS = 20
 STACK_ATTRIBUTE = "_error_stack"
+BREADCRUMBS_AFTER = 5
+"""Events that are shown behind the one whose breadcrumbs are asked for."""
 MAX_AGE = timedelta(days=30)
 MAX_AHEAD = timedelta(minutes=5)
 
@@ -34,7 +41,7 @@ ENVIRONMENTS: Mapping[Platform, tuple[str, ...]] = MappingProxyType(
 )
 """Where an app of each platform runs."""
 
-_CANONICAL_LENGTH = len("2026-10-21T12:00:00.000Z")
+_CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT[01]\d:\d\d:\d\d\.\d{3}Z|\d{4}-\d\d-\d\dT2[0-3]:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 class NewAttachment(NamedTuple):
@@ -99,12 +106,13 @@ def checked(event: object, terms: Terms) -> NewEvent:
     is_dev, environment = get("is_dev"), get("environment")
     if is_dev is not None and not isinstance(is_dev, bool):
         raise InvalidInputError(f"is_dev must be true or false, not {shown(is_dev)}")
-    content = {"message": _text("message", message)}
+    if len(message) > MAX_MESSAGE_LENGTH:
+        raise InvalidInputError(f"message must be at most {MAX_MESSAGE_LENGTH} characters")
+    content = {"message": _text("message", message, MAX_MESSAGE_LENGTH)}
     if environment is not None:
         content["environment"] = _environment(environment, terms.platform)
     for name in TEXTS:
-        value = get(name)
-        if value is not None and value != "":
+        if (value := get(name)) is not None and value != "":
             content[name] = _text(name, value)
     return NewEvent(
         None if client_event_id is None else uuid("client_event_id", client_event_id),
@@ -118,15 +126,13 @@ def checked(event: object, terms: Terms) -> NewEvent:
     )
 
 
-def _text(name: str, value: object) -> str:
-    """The text itself, if it can be kept; of most, a few looks tell that it can."""
+def _text(name: str, value: object, longest: int = MAX_TEXT_LENGTH) -> str:
+    """The text, if it can be kept; of most, two looks tell that it can."""
     if not isinstance(value, str):
         raise InvalidInputError(f"{name} must be a string, not {shown(value)}")
-    if len(value) > MAX_TEXT_LENGTH:
-        raise InvalidInputError(f"{name} must be at most {MAX_TEXT_LENGTH} characters")
     if "\0" in value or not value.isascii():
         optional_text(name, value)
-    return value
+    return value if len(value) <= longest else value[:longest]
 
 
 def _environment(value: object, platform: Platform) -> str:
@@ -139,13 +145,16 @@ def _environment(value: object, platform: Platform) -> str:
 
 
 def _timestamp(value: object, terms: Terms) -> str:
+    """In the API's own form, in which most are already; UTC where no offset is named."""
     if value is None:
         return terms.now
     try:
-        text = _instant(value) if isinstance(value, str) else ""
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+        canonical = isinstance(value, str) and _CANONICAL.fullmatch(value)
+        text = value if canonical else instant and times.to_text(instant.replace(tzinfo=instant.tzinfo or UTC))
     except (ValueError, OverflowError):
-        text = ""
-    if not text:
+        text = None
+    if not isinstance(text, str):
         raise InvalidInputError("timestamp must be a valid ISO 8601 date")
     if text > terms.latest:
         raise InvalidInputError("timestamp cannot be more than 5 minutes in the future")
@@ -154,26 +163,21 @@ def _timestamp(value: object, terms: Terms) -> str:
     return text
 
 
-def _instant(text: str) -> str:
-    """In the API's own form, in which most are already; UTC where no offset is named."""
-    instant = datetime.fromisoformat(text)
-    if len(text) == _CANONICAL_LENGTH and (text[4], text[7], text[10], text[19], text[23]) == ("-", "-", "T", ".", "Z"):
-        return text
-    return times.to_text(instant.replace(tzinfo=instant.tzinfo or UTC))
-
-
 def _attributes(value: object) -> dict[str, str] | None:
     if not isinstance(value, dict):
         raise InvalidInputError(f"custom_attributes must be an object of strings, not {shown(value)}")
     for name, inner in value.items():
         if not isinstance(inner, str):
             raise InvalidInputError(f"custom_attributes must hold strings alone; {shown(name)} is {shown(inner)}")
-        for text in (name, inner):
-            if "\0" in text or not text.isascii():
-                optional_text("custom_attributes", text)
+    names = list(value)
+    if len(names) > MAX_ATTRIBUTES:
+        names.sort(key=lambda name: not name.startswith("_"))
+    what = "custom_attributes"
     return {
-        name: inner[: MAX_STACK_LENGTH if name == STACK_ATTRIBUTE else MAX_ATTRIBUTE_LENGTH]
-        for name, inner in value.items()
+        _text(what, name, MAX_NAME_LENGTH): _text(
+            what, value[name], MAX_STACK_LENGTH if name == STACK_ATTRIBUTE else MAX_ATTRIBUTE_LENGTH
+        )
+        for name in names[:MAX_ATTRIBUTES]
     } or None
 
 

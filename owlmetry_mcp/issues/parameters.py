@@ -13,8 +13,8 @@ from owlmetry_mcp.issues.errors import InvalidInputError
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # What ECMAScript's trim() takes off, as the server runs on it; Python's strip() differs at both ends of the list.
 BLANK = "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # noqa: E501
 _SHOWN_LENGTH = 60
@@ -37,7 +37,7 @@ def trimmed(text: str) -> str:
 
 def uuid(name: str, value: object) -> str:
     """An id in lower case."""
-    if isinstance(value, str) and _UUID.fullmatch(value):
+    if isinstance(value, str) and UUID.fullmatch(value):
         return value.lower()
     raise InvalidInputError(
         f"{name} must be a UUID such as 0b530b59-26e7-4bc6-a9da-167f4066bd78, not {shown(value)}",
@@ -77,7 +77,7 @@ def optional_text(name: str, value: object) -> str | None:
         return None
     if not isinstance(value, str):
         raise InvalidInputError(f"{name} must be text, not {shown(value)}")
-    if _UNSTORABLE.search(value):
+    if UNSTORABLE.search(value):
         raise InvalidInputError(f"{name} must hold no NUL and no unpaired surrogates; leave those characters out")
     return value
 

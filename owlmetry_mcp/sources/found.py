@@ -1,14 +1,14 @@
 """What the parsers of files hand on, and what they have in common: levels, lengths, ids."""
 
 import hashlib
-import re
 import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-MAX_TEXT = 2_000
-MAX_STACK = 16_000
+from owlmetry_mcp.issues import parameters
+from owlmetry_mcp.issues.events import MAX_MESSAGE_LENGTH, MAX_STACK_LENGTH
+
 _STACK_HEAD = 4_000
 _CUT = "\n…\n"
 
@@ -29,9 +29,6 @@ LEVELS: Mapping[str, str] = MappingProxyType(
 )
 """An event's level, by what loggers call theirs, in upper case."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
 
 class Found(NamedTuple):
     line: int
@@ -43,18 +40,18 @@ class Found(NamedTuple):
 
 
 def storable(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)
+    return parameters.UNSTORABLE.sub("\ufffd", text)
 
 
-def cut(text: str, limit: int = MAX_TEXT) -> str:
+def cut(text: str, limit: int = MAX_MESSAGE_LENGTH) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def cut_stack(text: str) -> str:
     """A stack with its end, where Python has the exception, and its beginning, where others have it."""
-    if len(text) <= MAX_STACK:
+    if len(text) <= MAX_STACK_LENGTH:
         return text
-    return text[:_STACK_HEAD] + _CUT + text[_STACK_HEAD + len(_CUT) - MAX_STACK :]
+    return text[:_STACK_HEAD] + _CUT + text[_STACK_HEAD + len(_CUT) - MAX_STACK_LENGTH :]
 
 
 def uuid_of(text: str) -> str:
@@ -68,4 +65,4 @@ def uuid_from(digest: bytes) -> str:
 
 def own_or_derived_uuid(text: str) -> str:
     """The text itself where it is a UUID, else one derived from it."""
-    return text.lower() if _UUID.fullmatch(text) else uuid_of(text)
+    return text.lower() if parameters.UUID.fullmatch(text) else uuid_of(text)

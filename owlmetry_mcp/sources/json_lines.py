@@ -11,6 +11,7 @@ from owlmetry_mcp.sources.found import Found
 from owlmetry_mcp.sources.lines import MAX_LINE_BYTES
 
 _ID_BYTES = 16
+_BOM = b"\xef\xbb\xbf"
 
 
 def read(lines: Iterable[tuple[int, bytes]]) -> Iterator[Found]:
@@ -19,16 +20,16 @@ def read(lines: Iterable[tuple[int, bytes]]) -> Iterator[Found]:
     An event without a `client_event_id` is known by its line: read again, it is the same.
     """
     for number, line in lines:
-        text = line.strip()
+        text = line.removeprefix(_BOM).strip() if number == 1 else line.strip()
         if not text:
             continue
-        if len(text) > MAX_LINE_BYTES:
+        if len(line) > MAX_LINE_BYTES:
             yield Found(number, None, f"a line may have {MAX_LINE_BYTES:,} bytes at most")
             continue
         try:
             event: Any = from_json(text)
         except ValueError as error:
-            yield Found(number, None, f"not valid JSON: {error}")
+            yield Found(number, None, f"not valid JSON: {error}".replace(" at line 1 column", " at character"))
             continue
         if not isinstance(event, dict):
             yield Found(number, None, "not a JSON object")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from owlmetry_mcp.sources.found import Found, cut, storable, uuid_from, uuid_of
+from owlmetry_mcp.sources.lines import PAUSE
 from owlmetry_mcp.sources.log_headers import Header, header_of
 from owlmetry_mcp.sources.tracebacks import STACK_HEADING, Opening, Stack, Traceback, begins_traceback, split_heading
 
@@ -30,27 +31,36 @@ _STRAY = (
 def read(lines: Iterable[tuple[int, bytes]]) -> Iterator[Found]:
     """The log's records as events, in their order. Text before the first of them is told once, as a fault."""
     sessions = _Sessions()
-    record: _Record | None = None
     stray = 0
+    for record in _records(lines):
+        if isinstance(record, _Record):
+            if stray:
+                yield Found(stray, None, _STRAY)
+                stray = 0
+            yield sessions.place(record)
+        else:
+            stray = stray or record
+    if stray:
+        yield Found(stray, None, _STRAY)
+
+
+def _records(lines: Iterable[tuple[int, bytes]]) -> "Iterator[_Record | int]":
+    """The records, once they are over; of lines that are of none, the numbers."""
+    record: _Record | None = None
     for number, raw in lines:
         line = raw.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf")
         text = storable(_COLOUR.sub("", line.decode(errors="replace")[:_MAX_LINE]))
         begun = _begin(number, text, line, record)
-        if begun:
-            if stray:
-                yield Found(stray, None, _STRAY)
-                stray = 0
+        if begun or (number, raw) == PAUSE:
             if record:
-                yield sessions.place(record)
+                yield record
             record = begun
         elif record:
             record.add(text, line)
         elif text.strip():
-            stray = stray or number
-    if stray:
-        yield Found(stray, None, _STRAY)
+            yield number
     if record:
-        yield sessions.place(record)
+        yield record
 
 
 class _Record:

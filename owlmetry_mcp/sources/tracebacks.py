@@ -6,7 +6,8 @@ However long a traceback is, what is held of it is bounded.
 import re
 from collections import deque
 
-from owlmetry_mcp.sources.found import MAX_TEXT, cut
+from owlmetry_mcp.issues.events import MAX_MESSAGE_LENGTH
+from owlmetry_mcp.sources.found import cut
 
 _MAX_STACK_LINE = 2_000
 _STACK_HEAD, _STACK_TAIL = 4_000, 9_900
@@ -66,7 +67,7 @@ class Opening:
     def add(self, line: str) -> None:
         if not self._lines:
             line = line.lstrip()
-        if (line or self._lines) and self._length <= MAX_TEXT:
+        if (line or self._lines) and self._length <= MAX_MESSAGE_LENGTH:
             self._lines.append(line)
             self._length += len(line) + 1
 

@@ -12,6 +12,7 @@ from owlmetry_mcp.backends.live import queries
 from owlmetry_mcp.backends.live.answers import as_asked, checked, instant
 from owlmetry_mcp.backends.live.wire import Deadline, Wire
 from owlmetry_mcp.issues import parameters, times
+from owlmetry_mcp.issues.events import BREADCRUMBS_AFTER
 from owlmetry_mcp.issues.filters import EventFilter
 from owlmetry_mcp.issues.models import Event, EventDetail, EventPage
 
@@ -20,9 +21,6 @@ WINDOWS = (timedelta(seconds=10), timedelta(minutes=3), timedelta(hours=1), time
 
 MAX_PAGES = 5
 """So many of 200 are fetched of a window. Where the event lies behind them, the narrower window's events are kept."""
-
-AFTER = 5
-"""So many events that came after it are shown."""
 
 
 class Events:
@@ -51,7 +49,7 @@ class Events:
             if _place(trail, event) >= count:
                 break
         place = _place(trail, event)
-        return trail[max(place - count, 0) : place + AFTER]
+        return trail[max(place - count, 0) : place + BREADCRUMBS_AFTER]
 
     async def _trail(self, event: Event, window: timedelta, deadline: Deadline) -> list[Event] | None:
         """The session from so long before the event to some events after it; None where that is too much."""
@@ -68,7 +66,7 @@ class Events:
             seen |= {row.id: row for row in page.events if _is_beside(event, row)}
             trail = sorted((seen if event.id in seen else seen | {event.id: event}).values(), key=_when)
             after = len(trail) - _place(trail, event)
-            if after >= AFTER or not page.has_more or page.cursor is None:
+            if after >= BREADCRUMBS_AFTER or not page.has_more or page.cursor is None:
                 return trail
             query["cursor"] = page.cursor
         return trail if event.id in seen or after else None

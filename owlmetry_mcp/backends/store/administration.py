@@ -140,6 +140,8 @@ class Key(NamedTuple):
     expired: bool
     local: bool
     """Made by the store for a client without a key; it has no secret."""
+    app: str | None
+    """Of a client or import key: whose events it sends."""
 
 
 def create_agent_key(
@@ -195,8 +197,8 @@ def list_keys(tx: Transaction) -> list[Key]:
     rows = tx.all(
         """
         SELECT k.id, k.name, k.key_type, t.name, k.permissions, k.created_at, k.expires_at, k.revoked_at,
-            coalesce(k.expires_at <= ?, 0), k.secret_sha256 IS NULL
-        FROM api_keys k JOIN teams t ON t.key = k.team ORDER BY k.key
+            coalesce(k.expires_at <= ?, 0), k.secret_sha256 IS NULL, a.name
+        FROM api_keys k JOIN teams t ON t.key = k.team LEFT JOIN apps a ON a.key = k.app ORDER BY k.key
         """,
         (tx.now,),
     )

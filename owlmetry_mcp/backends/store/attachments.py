@@ -6,7 +6,7 @@ from typing import Any
 
 from owlmetry_mcp.backends.store import ids
 from owlmetry_mcp.backends.store.transactions import Transaction
-from owlmetry_mcp.issues.events import NewAttachment
+from owlmetry_mcp.issues.events import MAX_ATTACHMENTS, NewAttachment
 from owlmetry_mcp.issues.models import Attachment
 
 MAX_SHOWN = 100
@@ -35,10 +35,11 @@ def _read(tx: Transaction, condition: str, value: Any) -> list[Attachment]:  # n
 
 
 def add(tx: Transaction, app: int, event_id: str, found: Sequence[NewAttachment]) -> None:
-    """Add an event's attachments, but for those it has already, by their names."""
+    """Add an event's attachments, but for those it has already, by their names, and up to as many as one may have."""
     there = {name for (name,) in tx.all("SELECT original_filename FROM attachments WHERE event_id = ?", (event_id,))}
     for attachment in found:
-        if attachment.original_filename not in there:
+        if attachment.original_filename not in there and len(there) < MAX_ATTACHMENTS:
+            there.add(attachment.original_filename)
             row = {"id": str(uuid.uuid4()), "app": app, "event_id": event_id, "created_at": tx.now}
             tx.insert("attachments", row | attachment._asdict())
 

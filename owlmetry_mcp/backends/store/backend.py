@@ -203,7 +203,7 @@ class StoreBackend:
         """Take a batch in and scan what is new. The events are kept, even if they are still to be scanned."""
         ingested = await self._store.writing(work)
         try:
-            while (await self._store.writing(scan.scan_batch)).errors >= scan.BATCH:
+            while (await self._store.writing(scan.scan_batch)).errors:
                 pass
         except StoreError as error:
             logger.warning("Events were taken in and not yet scanned; the next scan takes them: %s", error)

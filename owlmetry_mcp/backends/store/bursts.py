@@ -2,19 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from owlmetry_mcp.backends.store.transactions import Transaction, chunks, listed
-from owlmetry_mcp.issues import fingerprints
+from owlmetry_mcp.issues import fingerprints, times
 
 LENGTH = timedelta(seconds=5)
 """From a burst's first error to the last that is of it."""
 MAX_LOOKED_AROUND = 1_000
-"""Errors of a session that are looked at on either side of new ones, to see which burst those are of."""
+"""Events of a session that are looked at on either side of new errors, to see which bursts those are of."""
 
+_FIRST_INSTANT, _LAST_INSTANT = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _COLUMNS = """
     e.key, e.id, e.app, e.is_dev, e.session, e.timestamp, e.content,
     CASE WHEN e.custom_attributes IS NOT NULL
@@ -37,6 +38,8 @@ class Error(NamedTuple):
     fingerprint: str
     is_new: int
     """Yet to be scanned."""
+    burst_begun_at: str | None
+    """If it was scanned, and came after the first of its burst."""
 
     @property
     def message(self) -> str:
@@ -44,12 +47,14 @@ class Error(NamedTuple):
 
 
 def _errors(rows: Iterable[Sequence[Any]]) -> Iterator[Error]:
-    for key, event_id, app, is_dev, session, timestamp, text, attributes, is_new in rows:
+    for key, event_id, app, is_dev, session, timestamp, text, attributes, is_new, begun_at in rows:
         content = from_json(text)
         message = content["message"]
         discriminator = None if attributes is None else _discriminator(message, attributes)
         fingerprint = fingerprints.fingerprint(message, content.get("source_module"), discriminator)
-        yield Error(key, event_id, app, is_dev, session, timestamp, content, discriminator, fingerprint, is_new)
+        yield Error(
+            key, event_id, app, is_dev, session, timestamp, content, discriminator, fingerprint, is_new, begun_at
+        )
 
 
 def _discriminator(message: str, attributes: str) -> str | None:
@@ -57,21 +62,24 @@ def _discriminator(message: str, attributes: str) -> str | None:
     return fingerprints.discriminator(message, {name: value for name, value in values if value is not None})
 
 
-Burst = list[Error]
-"""In the order they happened; at least one of them is new."""
+class Burst(NamedTuple):
+    begun_at: str
+    errors: list[Error]
+    """In the order they happened; at least one of them is new."""
 
 
 def unscanned(tx: Transaction, limit: int) -> list[Error]:
     """The errors that have waited longest, in the order they came."""
-    rows = tx.run(
-        f"SELECT {_COLUMNS}, 1 FROM unscanned u CROSS JOIN events e ON e.key = u.event ORDER BY u.event LIMIT {limit:d}"  # noqa: S608 - names from above
-    )
-    return [*_errors(rows)]
+    sql = f"""
+        SELECT {_COLUMNS}, 1, NULL FROM unscanned u CROSS JOIN events e ON e.key = u.event
+        ORDER BY u.event LIMIT {limit:d}
+    """  # noqa: S608 - names from above
+    return [*_errors(tx.run(sql))]
 
 
 def issue_of_event(tx: Transaction, key: int) -> int | None:
     """The key of the issue that an error is of, by its fingerprint."""
-    error = next(_errors(tx.run(f"SELECT {_COLUMNS}, 0 FROM events e WHERE e.key = ?", (key,))))  # noqa: S608 - names from above
+    error = next(_errors(tx.run(f"SELECT {_COLUMNS}, 0, NULL FROM events e WHERE e.key = ?", (key,))))  # noqa: S608 - names from above
     row: tuple[int] | None = tx.one(
         "SELECT issue FROM fingerprints WHERE app = ? AND is_dev = ? AND fingerprint = ?",
         (error.app, error.is_dev, error.fingerprint),
@@ -82,8 +90,8 @@ def issue_of_event(tx: Transaction, key: int) -> int | None:
 def of(tx: Transaction, errors: Sequence[Error]) -> list[Burst]:
     """The bursts that these errors are of, the oldest unscanned ones, by when they began.
 
-    In a burst are all errors of it that there are, so that it makes no difference where in a session one scan ends and
-    the next begins: those that were scanned before, and those that are yet to be.
+    It makes no difference where in a session one scan ends and the next begins: in a burst are also those errors that
+    were scanned before, and those that are yet to be.
     """
     sessions: defaultdict[tuple[int, int, int], list[Error]] = defaultdict(list)
     for error in errors:
@@ -92,7 +100,12 @@ def of(tx: Transaction, errors: Sequence[Error]) -> list[Burst]:
     bursts = []
     for (_, _, session), found in sessions.items():
         around = _around(tx, found) if session in divided else []
-        bursts += _cut([*found, *around]) if around or len(found) > 1 else [found]
+        if around or len(found) > 1:
+            taken = {error.key for error in found}
+            cut = _cut([*found, *around])
+            bursts += [burst for burst in cut if any(error.key in taken for error in burst.errors)]
+        else:
+            bursts.append(Burst(found[0].timestamp, found))
     bursts.sort(key=_begin)
     return bursts
 
@@ -114,48 +127,60 @@ def _place(error: Error) -> tuple[str, int]:
 
 
 def _begin(burst: Burst) -> tuple[str, int]:
-    return burst[0].timestamp, burst[0].key
+    return burst.begun_at, burst.errors[0].key
 
 
 def _cut(errors: list[Error]) -> list[Burst]:
-    """A session's errors, in bursts; those that hold nothing new are left out."""
+    """A session's errors, in bursts."""
     errors.sort(key=_place)
     bursts: list[Burst] = []
-    begun = None
+    until = _FIRST_INSTANT
     for error in errors:
-        at = datetime.fromisoformat(error.timestamp)
-        if begun is None or at - begun > LENGTH:
-            begun = at
-            bursts.append([])
-        bursts[-1].append(error)
-    return [burst for burst in bursts if any(error.is_new for error in burst)]
+        if not bursts or datetime.fromisoformat(error.timestamp) > until:
+            begun_at = error.burst_begun_at or error.timestamp
+            until = min(datetime.fromisoformat(begun_at), _LAST_INSTANT - LENGTH) + LENGTH
+            bursts.append(Burst(begun_at, []))
+        bursts[-1].errors.append(error)
+    return bursts
 
 
 def _around(tx: Transaction, found: Sequence[Error]) -> list[Error]:
-    """What other errors a session has, from the last pause before these to the first behind them."""
-    of_session = f"""
-        SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM unscanned WHERE event = e.key) FROM events e
-        WHERE e.session = :session AND e.app = :app AND e.is_dev = :is_dev AND e.level = 'error'
-    """  # noqa: S608 - names from above
+    """What other errors a session has around these, as far as they may be of the same bursts."""
     known = {error.key for error in found}
-    first, last = min(error.timestamp for error in found), max(error.timestamp for error in found)
-    parameters = {"session": found[0].session, "app": found[0].app, "is_dev": found[0].is_dev, "first": first}
-    around = []
-    before = f"{of_session} AND e.timestamp < :first ORDER BY e.timestamp DESC, e.key DESC LIMIT {MAX_LOOKED_AROUND}"
-    at = datetime.fromisoformat(first)
-    for error in _errors(tx.run(before, parameters)):
-        earlier = datetime.fromisoformat(error.timestamp)
-        if at - earlier > LENGTH:
-            break
-        around.append(error)
-        at = earlier
-    behind = f"{of_session} AND e.timestamp >= :first ORDER BY e.timestamp, e.key LIMIT {MAX_LOOKED_AROUND}"
-    at = datetime.fromisoformat(last)
-    for error in _errors(tx.run(behind, parameters)):
-        later = datetime.fromisoformat(error.timestamp)
-        if later - at > LENGTH:
-            break
-        at = max(at, later)
-        if error.key not in known:
-            around.append(error)
-    return around
+    around: dict[int, Error] = {}
+    for near in _near(found):
+        first, last = (datetime.fromisoformat(error.timestamp) for error in (near[0], near[-1]))
+        parameters = {
+            "session": near[0].session,
+            "app": near[0].app,
+            "is_dev": near[0].is_dev,
+            "earliest": times.to_text(max(first, _FIRST_INSTANT + LENGTH) - LENGTH),
+            "first": near[0].timestamp,
+            "latest": times.to_text(min(last, _LAST_INSTANT - LENGTH) + LENGTH),
+        }
+        for condition, order in (("timestamp < :first", "DESC"), ("timestamp >= :first", "ASC")):
+            # First so many events, whatever they are, then the errors among them: so it takes no longer than that.
+            sql = f"""
+                SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM unscanned WHERE event = e.key), e.burst_begun_at
+                FROM (
+                    SELECT * FROM events
+                    WHERE session = :session AND timestamp BETWEEN :earliest AND :latest AND {condition}
+                    ORDER BY timestamp {order}, key {order} LIMIT {MAX_LOOKED_AROUND + len(near):d}
+                ) e
+                WHERE e.app = :app AND e.is_dev = :is_dev AND e.level = 'error'
+            """  # noqa: S608 - names from above
+            around |= {error.key: error for error in _errors(tx.run(sql, parameters)) if error.key not in known}
+    return [*around.values()]
+
+
+def _near(found: Sequence[Error]) -> Iterator[list[Error]]:
+    """A session's errors in groups that lie no further apart than errors of one burst do."""
+    group: list[Error] = []
+    for error in sorted(found, key=_place):
+        if group:
+            pause = datetime.fromisoformat(error.timestamp) - datetime.fromisoformat(group[-1].timestamp)
+            if pause > LENGTH:
+                yield group
+                group = []
+        group.append(error)
+    yield group

@@ -194,6 +194,14 @@ class EventRow(Row):
     received_at: Instant
     scanned: bool = False
     """Whether the document's issues are of it already."""
+    burst_begun_at: Instant | None = None
+
+
+class PrunedRow(Row):
+    """An event that is gone, and still known."""
+
+    client_event_id: Id
+    app_id: Id
 
 
 class NotificationRow(Row):
@@ -245,6 +253,7 @@ class Document(Row):
     comments: list[CommentRow] = []
     attachments: list[AttachmentRow] = []
     events: list[EventRow] = []
+    pruned: list[PrunedRow] = []
     notifications: list[NotificationRow] = []
     audit: list[AuditRow] = []
 
@@ -257,6 +266,7 @@ SECTIONS: Mapping[str, type[Row]] = {
 BLOBS: Mapping[str, tuple[str, ...]] = {
     "occurrences": ("id", "event_id"),
     "events": ("id", "client_event_id"),
+    "pruned": ("client_event_id",),
     "notifications": ("id",),
 }
 """Ids of their own that large tables keep as 16 bytes."""

@@ -9,12 +9,10 @@ from pydantic_core import from_json, to_json
 from owlmetry_mcp.backends.store import attachments, bursts, ids
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
-from owlmetry_mcp.issues.events import TEXTS, NewEvent
+from owlmetry_mcp.issues.events import BREADCRUMBS_AFTER, TEXTS, NewAttachment, NewEvent
 from owlmetry_mcp.issues.filters import EventSelection
 from owlmetry_mcp.issues.models import Event, EventDetail, EventPage
 from owlmetry_mcp.issues.parameters import shown
-
-BREADCRUMBS_AFTER = 5
 
 CONTENT = ("message", "environment", *TEXTS, "country_code")
 """What an event's `content` may hold."""
@@ -46,11 +44,14 @@ class TakenIn(NamedTuple):
 
 def take_in(tx: Transaction, app: int, api_key: int | None, found: Sequence[NewEvent]) -> TakenIn:
     """Add those events that are not known by their `client_event_id`; the others stay as they are."""
+    found = _unpruned(tx, app, found)
     (before,) = tx.one("SELECT coalesce(max(key), 0) FROM events")
     rows = _insert(tx, app, api_key, found, "NOTHING")
     (accepted,) = tx.one("SELECT count(*) FROM events WHERE key > ?", (before,))
     tx.run("INSERT INTO unscanned SELECT key FROM events WHERE key > ? AND level = 'error'", (before,))
-    _attach(tx, app, rows, found)
+    for (new_id, *_), event in zip(rows, found, strict=True):
+        if event.attachments and tx.one("SELECT 1 FROM events WHERE id = ?", (new_id,)):
+            attachments.add(tx, app, ids.to_text(new_id), event.attachments)
     return TakenIn(accepted, 0)
 
 
@@ -61,6 +62,7 @@ def take_in_again(tx: Transaction, app: int, api_key: int | None, found: Sequenc
     """
     named = {event.client_event_id: event for event in found if event.client_event_id is not None}
     unique = [*named.values(), *(event for event in found if event.client_event_id is None)]
+    unique = [*_unpruned(tx, app, unique)]
     known = {}
     for client_event_id in named:
         row = tx.one(
@@ -80,13 +82,30 @@ def take_in_again(tx: Transaction, app: int, api_key: int | None, found: Sequenc
         """,  # noqa: S608 - keys of ours
         (before,),
     )
-    _attach(tx, app, rows, unique)
+    for (new_id, client_event_id, *_), event in zip(rows, unique, strict=True):
+        if event.attachments:
+            _attach(tx, app, new_id, client_event_id, event.attachments)
     return TakenIn(len(unique) - len(known), len(found) - len(unique) + len(known))
 
 
-_REPLACE = "UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in ("is_dev", "session", "level", "timestamp", "content", "custom_attributes")
-)
+def _unpruned(tx: Transaction, app: int, found: Sequence[NewEvent]) -> Sequence[NewEvent]:
+    """The events but for those that are known, and were pruned."""
+    if not tx.one("SELECT EXISTS (SELECT 1 FROM pruned)")[0]:
+        return found
+    there = "SELECT 1 FROM pruned WHERE client_event_id = ? AND app = ?"
+    return [
+        event
+        for event in found
+        if event.client_event_id is None or not tx.one(there, (ids.to_bytes(event.client_event_id), app))
+    ]
+
+
+_REPLACE = """UPDATE SET is_dev = excluded.is_dev, session = excluded.session, level = excluded.level,
+    timestamp = excluded.timestamp, content = excluded.content, custom_attributes = excluded.custom_attributes,
+    burst_begun_at = iif(
+        (events.is_dev, events.session, events.timestamp) = (excluded.is_dev, excluded.session, excluded.timestamp),
+        events.burst_begun_at, NULL
+    )"""
 
 
 def _insert(
@@ -123,20 +142,20 @@ def _insert(
     return rows
 
 
-def _attach(tx: Transaction, app: int, rows: Sequence[tuple[Any, ...]], found: Sequence[NewEvent]) -> None:
-    """Add what came with those events that are in the store now, each under the id it has there."""
-    for (new_id, client_event_id, *_), event in zip(rows, found, strict=True):
-        if event.attachments:
-            key, event_id, is_scanned = tx.one(
-                """
-                SELECT key, id, level = 'error' AND NOT EXISTS (SELECT 1 FROM unscanned WHERE event = key) FROM events
-                WHERE id = ? OR (client_event_id = ? AND app = ?)
-                """,
-                (new_id, client_event_id, app),
-            )
-            attachments.add(tx, app, ids.to_text(event_id), event.attachments)
-            if is_scanned:
-                attachments.link(tx, [(bursts.issue_of_event(tx, key), event_id)])
+def _attach(
+    tx: Transaction, app: int, new_id: bytearray, client_event_id: bytearray | None, found: Sequence[NewAttachment]
+) -> None:
+    """Add what came with an imported event, under the id that it has in the store, and to its issue if it has one."""
+    key, event_id, is_scanned = tx.one(
+        """
+        SELECT key, id, level = 'error' AND NOT EXISTS (SELECT 1 FROM unscanned WHERE event = key) FROM events
+        WHERE id = ? OR (client_event_id = ? AND app = ?)
+        """,
+        (new_id, client_event_id, app),
+    )
+    attachments.add(tx, app, ids.to_text(event_id), found)
+    if is_scanned:
+        attachments.link(tx, [(bursts.issue_of_event(tx, key), event_id)])
 
 
 def get(tx: Transaction, teams: Sequence[int], event_id: str) -> EventDetail:

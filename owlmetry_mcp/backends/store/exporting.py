@@ -20,9 +20,16 @@ _FROM: Mapping[str, str] = {
         LEFT JOIN issues i ON i.key = r.issue""",
     "events": """events r JOIN apps a ON a.key = r.app JOIN sessions s ON s.key = r.session
         LEFT JOIN api_keys k ON k.key = r.api_key""",
+    "pruned": "pruned r JOIN apps a ON a.key = r.app",
     "notifications": "notifications r JOIN issues i ON i.key = r.issue",
     "audit": "audit r",
 }
+
+_ORDERS: Mapping[str, str] = {
+    "fingerprints": "r.app, r.is_dev, r.fingerprint",
+    "pruned": "r.app, r.client_event_id",
+}
+"""Of the tables without keys."""
 
 _CONTENT: Mapping[str, str] = {name: f"json_extract(r.content, '$.{name}')" for name in CONTENT}
 _VALUES: Mapping[str, str] = {
@@ -57,7 +64,7 @@ def export_document(tx: Transaction) -> Iterator[str]:
             **{name: f"uuid_text(r.{name})" for name in BLOBS.get(section, ())},
         }
         pairs = ", ".join(f"'{name}', {values.get(name, f'r.{name}')}" for name in fields)
-        order = "r.app, r.is_dev, r.fingerprint" if section == "fingerprints" else "r.key"
+        order = _ORDERS.get(section, "r.key")
         separator = "\n"
         for (row,) in tx.run(f"SELECT json_object({pairs}) FROM {_FROM[section]} ORDER BY {order}"):  # noqa: S608 - names from above
             yield f"{separator}{row}"

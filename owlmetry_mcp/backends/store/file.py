@@ -23,6 +23,7 @@ from owlmetry_mcp.issues.errors import StoreError
 APPLICATION_ID = 0x4F574C4D  # "OWLM", in the header of every store
 _OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 _HEADER_BYTES = 100
+_PAGE_BYTES = 8192  # events are long rows, and a batch of them writes fewer pages so
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -68,6 +69,7 @@ def _create(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> No
     draft = Path(name)
     try:
         with translated(draft), contextlib.closing(connect(draft)) as connection:
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             _migrate(connection, draft, clock)
             with transaction(connection, draft, clock, writing=True) as tx:

@@ -97,7 +97,7 @@ class _Rows:
         self._insert("unscanned", unscanned)
 
     def _last_key(self, section: str) -> int | None:
-        if section == "fingerprints":  # a table without keys
+        if section in ("fingerprints", "pruned"):  # tables without keys
             return None
         last: int = self._tx.one(f"SELECT coalesce(max(key), 0) FROM {section}")[0]  # noqa: S608 - names from above
         return last

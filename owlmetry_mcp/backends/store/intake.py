@@ -1,6 +1,6 @@
 """Batches of events as the API takes them: those that are no events are told by their places, the rest is kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from owlmetry_mcp.backends.store import events
 from owlmetry_mcp.backends.store.access import Sender
@@ -11,8 +11,6 @@ from owlmetry_mcp.issues.models import Ingested, RejectedEvent
 
 MAX_INGESTED = 100
 MAX_IMPORTED = 1_000
-
-TakeIn = Callable[[Transaction, int, int, Sequence[NewEvent]], events.TakenIn]
 
 
 def ingest(tx: Transaction, sender: Sender, found: object, bundle_id: object) -> Ingested:

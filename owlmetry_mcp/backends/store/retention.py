@@ -35,7 +35,8 @@ def oldest_kept(tx: Transaction, days: int) -> str:
 def prune_batch(tx: Transaction, older_than: str, after: int) -> Pruned:
     """Delete those of the next events behind a key that happened before an instant and have been scanned.
 
-    With them go the attachments that are no issue's, and sessions of which nothing is left.
+    With them go the attachments that are no issue's, and sessions of which nothing is left. Their client ids stay, so
+    that they are known when they are sent again.
     """
     (last,) = tx.one("SELECT max(key) FROM (SELECT key FROM events WHERE key > ? ORDER BY key LIMIT ?)", (after, BATCH))
     if last is None:
@@ -44,20 +45,24 @@ def prune_batch(tx: Transaction, older_than: str, after: int) -> Pruned:
         """
         DELETE FROM events WHERE key > ? AND key <= ? AND timestamp < ?
             AND NOT EXISTS (SELECT 1 FROM unscanned WHERE event = events.key)
-        RETURNING id, session
+        RETURNING id, session, client_event_id, app
         """,
         (after, last, older_than),
     )
     many = tx.connection.executemany
     many(
+        "INSERT INTO pruned (client_event_id, app) VALUES (?, ?)",
+        [(client_event_id, app) for _, _, client_event_id, app in gone if client_event_id is not None],
+    )
+    many(
         "DELETE FROM attachments WHERE event_id = ? AND issue IS NULL",
-        [(ids.to_text(event_id),) for event_id, _ in gone],
+        [(ids.to_text(event_id),) for event_id, *_ in gone],
     )
     many(
         """
         DELETE FROM sessions WHERE key = ? AND NOT EXISTS (SELECT 1 FROM events WHERE session = sessions.key)
             AND NOT EXISTS (SELECT 1 FROM occurrences WHERE session = sessions.key)
         """,
-        {(session,) for _, session in gone},
+        {(session,) for _, session, *_ in gone},
     )
     return Pruned(len(gone), last)

@@ -2,9 +2,9 @@
 
 It takes the errors that no scan has taken, in batches, each in one transaction with all that comes of it: so it can be
 stopped anywhere, and of two scans at once each takes what the other has not. Where the errors were cut into batches
-makes no difference: bursts are looked for across the cuts, and everything else is sums, firsts and lasts. (Of the
-versions, the first and last are those of the first and last event taken that names one, where the very first or last
-event names none.)
+makes no difference: bursts are looked for across the cuts, and everything else is sums, firsts and lasts. What can make
+one is that an issue is what it was taken for when its first error was scanned: errors that come only later, of an
+earlier time or with a known fingerprint, do not change what was decided without them.
 
 Source of the rules: the facts about Owlmetry's issue scan, and what a running server made of real events.
 """
@@ -24,10 +24,12 @@ from owlmetry_mcp.issues import fingerprints
 from owlmetry_mcp.issues.lifecycle import Status
 from owlmetry_mcp.issues.versions import is_newer
 
-BATCH = 50_000
+BATCH = 100_000
 """Errors a transaction. Fewer cost more each, as a batch writes to every issue it meets; more hold the file longer."""
-PORTION = 10_000
+PORTION = 5_000
 """Errors of a batch that are in memory at once."""
+MAX_ISSUES = 10_000
+"""Issues of a batch after which it takes no more, since they are in memory until it ends."""
 _UNREADABLE = ("metric:", "step:", "track:")
 
 Reason = Literal["opened", "regressed", "reopened"]
@@ -49,22 +51,23 @@ class Scanned(NamedTuple):
 def scan_all(write: Callable[[Callable[[Transaction], Scanned]], Scanned]) -> Scanned:
     """Scan until nothing is left; `write` runs a batch in a transaction."""
     total = Scanned()
-    while True:
-        done = write(scan_batch)
+    while (done := write(scan_batch)).errors:
         total = total.plus(done)
-        if done.errors < BATCH:
-            return total
+    return total
 
 
 def scan_batch(tx: Transaction, size: int = BATCH) -> Scanned:
-    """Scan the errors that have waited longest: so many, and those that are in one burst with them."""
+    """Scan the errors that have waited longest: so many, and those that are in one burst with them.
+
+    Fewer, if they are of too many issues; none are only scanned when none are left.
+    """
     scan = _Scan(tx)
     taken = 0
-    while taken < size and (errors := bursts.unscanned(tx, min(size - taken, PORTION))):
+    while taken < size and not scan.is_full() and (errors := bursts.unscanned(tx, min(size - taken, PORTION))):
         found = bursts.of(tx, errors)
         scan.take(found)
         last = errors[-1].key
-        behind = [error.key for burst in found for error in burst if error.is_new and error.key > last]
+        behind = [error.key for burst in found for error in burst.errors if error.is_new and error.key > last]
         tx.run(f"DELETE FROM unscanned WHERE event <= ? OR event IN ({listed(behind)})", (last,))  # noqa: S608 - keys of ours
         taken += len(errors) + len(behind)
     return scan.finish()._replace(errors=taken)
@@ -153,7 +156,10 @@ class _Scan:
         self._known: defaultdict[tuple[int, int], dict[str, int]] = defaultdict(dict)
         """Issues' keys, by fingerprint, for each app and mode."""
         self._issues: dict[int, _Issue] = {}
-        (self._last_issue,) = tx.one("SELECT coalesce(max(key), 0) FROM issues")
+        (self._last_known_issue,) = tx.one("SELECT coalesce(max(key), 0) FROM issues")
+        self._last_issue = self._last_known_issue
+        self._users: set[tuple[int, str]] = set()
+        """Of the issues that this scan has opened: the issue's key and the user."""
         self._new_ids = ids.ordered(tx.now)
         self._occurrences = 0
 
@@ -163,16 +169,23 @@ class _Scan:
         portion = _Portion(self._last_issue)
         for burst in found:
             self._take(burst, portion)
+        portion.errors.sort()
+        for _, _, key, error in portion.errors:
+            self._issues[key].see(error)
+            portion.first_errors.setdefault((error.session, key), error)
         opened = [self._issues[key] for key in range(portion.last_issue + 1, self._last_issue + 1)]
         occurrences = self._new_occurrences(portion)
         self._count_users(occurrences)
         self._write(portion, opened, occurrences)
 
+    def is_full(self) -> bool:
+        return len(self._issues) > MAX_ISSUES
+
     def finish(self) -> Scanned:
         """Write what the issues have become."""
         told = [issue for issue in self._issues.values() if issue.reason]
         for issue in told:
-            issue.last_notified_at, issue.is_changed = self._tx.now, True
+            issue.last_notified_at = self._tx.now
         self._write_issues([issue for issue in self._issues.values() if issue.is_changed])
         self._tx.connection.executemany(
             "INSERT INTO notifications (id, type, reason, issue, created_at) VALUES (?, 'issue.new', ?, ?, ?)",
@@ -185,9 +198,9 @@ class _Scan:
         """Read what is known of the errors' fingerprints, and their issues."""
         wanted: defaultdict[tuple[int, int], set[str]] = defaultdict(set)
         for burst in found:
-            place = burst[0].app, burst[0].is_dev
+            place = burst.errors[0].app, burst.errors[0].is_dev
             known = self._known[place]
-            wanted[place].update(error.fingerprint for error in burst if error.fingerprint not in known)
+            wanted[place].update(error.fingerprint for error in burst.errors if error.fingerprint not in known)
         keys: set[int] = set()
         for place, unknown in wanted.items():
             for chunk in chunks(unknown):
@@ -205,26 +218,25 @@ class _Scan:
 
     def _take(self, burst: Burst, portion: "_Portion") -> None:
         """Give the burst's unknown fingerprints an issue, and each of its new errors the issue of its fingerprint."""
-        first = burst[0]
-        known = self._known[first.app, first.is_dev]
-        there = [known[error.fingerprint] for error in burst if error.fingerprint in known]
-        if len(there) < len(burst):
-            heir = min((self._issues[key] for key in there), key=_Issue.age) if there else self._open(burst)
-            for error in burst:
+        errors = burst.errors
+        known = self._known[errors[0].app, errors[0].is_dev]
+        if unknown := [error for error in errors if error.fingerprint not in known]:
+            there = [self._issues[known[error.fingerprint]] for error in errors if error.fingerprint in known]
+            heir = min(there, key=_Issue.age) if there else self._open(errors)
+            for error in unknown:
                 if error.fingerprint not in known:
                     known[error.fingerprint] = heir.key
                     portion.aliases.append((error.app, error.is_dev, error.fingerprint, heir.key))
-        if not all(error.is_new for error in burst):
-            self._retitle(burst, known)
-        for error in burst:
+        if len(errors) > 1:
+            self._retitle(errors, known)
+        for error in errors:
             if error.is_new:
-                key = known[error.fingerprint]
-                self._issues[key].see(error)
-                portion.first_errors.setdefault((error.session, key), error)
-                portion.owners.append((key, error.event_id))
+                portion.errors.append((error.timestamp, error.key, known[error.fingerprint], error))
+                if error.timestamp != burst.begun_at:
+                    portion.followers.append((burst.begun_at, error.key))
 
-    def _open(self, burst: Burst) -> _Issue:
-        first, named = burst[0], _most_readable(burst)
+    def _open(self, errors: Sequence[Error]) -> _Issue:
+        first, named = errors[0], _most_readable(errors)
         self._last_issue += 1
         now = self._tx.now
         issue = _Issue(
@@ -239,17 +251,18 @@ class _Scan:
             last_seen_at=first.timestamp,
             created_at=now,
             updated_at=now,
+            last_notified_at=now,
             reason="opened",
         )
         self._issues[issue.key] = issue
         return issue
 
-    def _retitle(self, burst: Burst, known: Mapping[str, int]) -> None:
+    def _retitle(self, errors: Sequence[Error], known: Mapping[str, int]) -> None:
         """Give an issue that this burst opened, in an earlier scan, the readable title that has come only now."""
-        for error in burst:
+        for error in errors:
             issue = self._issues[known[error.fingerprint]]
             if not error.is_new and error.timestamp == issue.first_seen_at and issue.title.startswith(_UNREADABLE):
-                named = _most_readable(burst)
+                named = _most_readable(errors)
                 issue.title, issue.source_module = _title(named), named.content.get("source_module")
 
     def _new_occurrences(self, portion: "_Portion") -> list[tuple[int, Error]]:
@@ -270,16 +283,19 @@ class _Scan:
     def _count_users(self, occurrences: Iterable[tuple[int, Error]]) -> None:
         """Count the users of new occurrences that none of their issues' occurrences has."""
         named = {(key, user) for key, error in occurrences if (user := error.content.get("user_id")) is not None}
+        named -= self._users
         there: set[tuple[int, str]] = set()
-        for chunk in chunks(pair for pair in named if self._issues[pair[0]].stood_at):
+        for chunk in chunks(pair for pair in named if pair[0] <= self._last_known_issue):
             sql = f"""
                 WITH named (issue, user_id) AS (VALUES {", ".join(["(?, ?)"] * len(chunk))})
                 SELECT issue, user_id FROM named
                 WHERE EXISTS (SELECT 1 FROM occurrences o WHERE o.issue = named.issue AND o.user_id = named.user_id)
             """  # noqa: S608 - as many parameters as there are
             there.update(self._tx.all(sql, [value for pair in chunk for value in pair]))
-        for key, _ in named - there:
+        named -= there
+        for key, _ in named:
             self._issues[key].unique_user_count += 1
+        self._users.update(pair for pair in named if pair[0] > self._last_known_issue)
 
     def _write(self, portion: "_Portion", opened: Sequence[_Issue], occurrences: Sequence[tuple[int, Error]]) -> None:
         many, now = self._tx.connection.executemany, self._tx.now
@@ -298,7 +314,8 @@ class _Scan:
             """,  # noqa: S608 - the transaction's instant, and names from above
             rows,
         )
-        attachments.link(self._tx, portion.owners)
+        many("UPDATE events SET burst_begun_at = ? WHERE key = ?", portion.followers)
+        attachments.link(self._tx, ((key, error.event_id) for _, _, key, error in portion.errors))
 
     def _write_issues(self, changed: Sequence[_Issue]) -> None:
         moves = []
@@ -323,13 +340,15 @@ class _Portion:
     """Fingerprints that are known from now on: app, mode, fingerprint, issue."""
     first_errors: dict[tuple[int, int], Error] = field(default_factory=dict)
     """The first new error of each session and issue."""
-    owners: list[tuple[int, bytes]] = field(default_factory=list)
-    """Each new error's issue and event id."""
+    followers: list[tuple[str, int]] = field(default_factory=list)
+    """New errors that came after the first of their burst: when that began, and the event's key."""
+    errors: list[tuple[str, int, int, Error]] = field(default_factory=list)
+    """The new ones with their issues' keys, to be sorted by when they happened: timestamp, key, issue, error."""
 
 
-def _most_readable(burst: Sequence[Error]) -> Error:
+def _most_readable(errors: Sequence[Error]) -> Error:
     """The first whose message is a sentence rather than a measurement; the first where none is."""
-    return next((error for error in burst if not error.message.startswith(_UNREADABLE)), burst[0])
+    return next((error for error in errors if not error.message.startswith(_UNREADABLE)), errors[0])
 
 
 def _title(error: Error) -> str:

@@ -205,7 +205,8 @@ MIGRATIONS: tuple[str, ...] = (
         timestamp TEXT NOT NULL,
         received_at TEXT NOT NULL,
         content TEXT NOT NULL,  -- JSON object of what no query asks for: message, source_module, app_version, …
-        custom_attributes TEXT  -- JSON object of strings
+        custom_attributes TEXT,  -- JSON object of strings
+        burst_begun_at TEXT  -- of a scanned error that came after the first of its burst
     ) STRICT;
     CREATE UNIQUE INDEX events_by_client_event_id ON events (client_event_id, app);
     CREATE INDEX events_by_session ON events (session, timestamp);
@@ -215,6 +216,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE unscanned (
         event INTEGER PRIMARY KEY REFERENCES events (key) ON DELETE CASCADE
     ) STRICT;
+
+    -- Events that were pruned, so that they are still known when they are sent again.
+    CREATE TABLE pruned (
+        client_event_id BLOB NOT NULL,
+        app INTEGER NOT NULL REFERENCES apps (key),
+        PRIMARY KEY (client_event_id, app)
+    ) STRICT, WITHOUT ROWID;
 
     ALTER TABLE occurrences RENAME TO occurrences_1;
     INSERT INTO sessions (id) SELECT DISTINCT uuid_blob(session_id) FROM occurrences_1;
