@@ -254,7 +254,7 @@ def test_a_record_keeps_its_id_however_it_was_batched() -> None:
             b'{"resourceLogs":[{"scopeLogs":[{"logRecords":"x"}]}]}',
             'logRecords must be a list, not "x"; the rest of the line is passed over',
         ),
-        (b" " * 2**20 + b"{}", "a line may have 1,048,576 bytes at most; let the exporter batch less"),
+        (b" " * 2**24 + b"{}", "a line may have 16,777,216 bytes at most; let the exporter batch less"),
     ],
     ids=lambda value: value[:30],
 )

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from owlmetry_mcp.sources.found import Found
+from owlmetry_mcp.sources.lines import PAUSE
 from owlmetry_mcp.sources.python_logging import read
 
 AT = "2026-11-23T07:51:11.123Z"
@@ -149,6 +150,14 @@ def test_lines_without_a_header_belong_to_the_record_before() -> None:
     assert second.event
     assert (second.event["message"], second.event["source_module"]) == ("(no message)", "shop")
     assert event_in("INFO:shop:\nCart:\n 2 apples\n\n")["message"] == "Cart:\n 2 apples"
+
+
+def test_a_record_is_over_when_nothing_has_come_for_a_while() -> None:
+    found = read(iter([(1, b"ERROR:shop:Payment failed"), PAUSE, (2, b"INFO:shop:Next")]))
+    first = next(found)
+    assert first.event
+    assert (first.line, first.event["message"]) == (1, "Payment failed")
+    assert [after.line for after in found] == [2]
 
 
 def test_a_time_without_an_offset_is_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:

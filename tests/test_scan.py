@@ -336,6 +336,13 @@ def test_only_a_resolved_issue_regresses_and_only_in_a_newer_version(
     assert bench.issues("notifications") == [[("issue.new", reason, NOW) for reason in reasons]]
 
 
+def test_an_issue_that_was_resolved_in_no_version_stays_so(bench: Bench) -> None:
+    bench.scan(error(0, app_version="1.0"))
+    bench.put("Boom", status="resolved", resolved_at_version=None)
+    assert bench.scan(error(60, of=2, app_version="9.0")) == Scanned(1, 1)
+    assert bench.issues("status") == ["resolved"]
+
+
 def test_a_newer_version_in_a_session_that_is_counted_regresses_too(bench: Bench) -> None:
     bench.scan(error(0, app_version="1.0"))
     bench.put("Boom", status="resolved", resolved_at_version="1.0")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from owlmetry_mcp.backends.store import administration, events, retention
 from owlmetry_mcp.backends.store.scan import Scanned, scan_all
 from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.events import NewEvent, Terms, checked
@@ -26,10 +27,16 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 STANDARD_STREAM = "-"
-BATCH_EVENTS = 20_000
-BATCH_BYTES = 16 * 1024 * 1024
+BATCH_EVENTS = 50_000
+BATCH_BYTES = 64 * 1024 * 1024
+"""Events, and bytes of input, a transaction. Fewer cost more each, as a batch writes to pages all over the indexes."""
+PORTION_EVENTS = 2_000
+PORTION_BYTES = 4 * 1024 * 1024
+"""Of a batch, what is in memory at once."""
 MAX_AGE_SECONDS = 1.0
 """How long an event from a pipe may wait for others."""
+FOLLOWED_EVENTS = 10_000
+"""Events from a pipe that wait for others at most."""
 SCAN_EVERY = 100_000
 """Events taken in before a scan, where the end of the input is further off: each of the two works on other pages."""
 MAX_FAULTS_SHOWN = 100
@@ -47,14 +54,7 @@ def ingest(parsed: Namespace, settings: Settings) -> None:
             intake = _Intake(store, app, progress, strict=parsed.strict)
             lines = Lines(descriptor, intake.catch_up)
             try:
-                for found in _reader(parsed.format)(lines):
-                    intake.add(found)
-                    progress.show(lines.read_bytes)
-                    if len(intake.batch) >= BATCH_EVENTS or lines.read_bytes - intake.flushed_at >= BATCH_BYTES:
-                        intake.flush(lines.read_bytes)
-                    elif lines.is_live and intake.age_seconds() >= MAX_AGE_SECONDS:
-                        intake.catch_up()
-                intake.catch_up()
+                (intake.follow if lines.is_live else intake.read)(_reader(parsed.format)(lines), lines)
             except OSError as error:
                 intake.scan()
                 raise InvalidInputError(f"{name} cannot be read: {error}", intake.kept()) from error
@@ -96,17 +96,58 @@ class _Intake:
         self._app = app
         self._progress = progress
         self._strict = strict
+        self._waiting: list[NewEvent] = []
         self._terms: Terms | None = None
         self._begun = 0.0
         self._last_line = self._kept_line = 0
-        self._unscanned = 0
         self._accepted = self._known = self._faults = 0
         self._scanned = Scanned()
-        self.batch: list[NewEvent] = []
-        self.flushed_at = 0
-        """How far the input had been read when the last batch was taken in, in bytes."""
 
-    def add(self, found: Found) -> None:
+    def read(self, found: Iterator[Found], lines: Lines) -> None:
+        """Take in a file. It never keeps one waiting, so it is read within the transactions that keep its events."""
+        unscanned = 0
+        while taken := self._store.write(lambda tx: [*self._read_batch(tx, found, lines)]):
+            self._count(taken)
+            unscanned += sum(portion.accepted for portion in taken)
+            if unscanned >= SCAN_EVERY:
+                self.scan()
+                unscanned = 0
+        self.scan()
+
+    def _read_batch(self, tx: Transaction, found: Iterator[Found], lines: Lines) -> Iterator[events.TakenIn]:
+        """Take in a batch, in portions; none at the end."""
+        begun_at, portion_at = lines.read_bytes, lines.read_bytes
+        count = 0
+        for it in found:
+            self._add(it)
+            if len(self._waiting) >= PORTION_EVENTS or lines.read_bytes - portion_at >= PORTION_BYTES:
+                count += len(self._waiting)
+                portion_at = lines.read_bytes
+                yield self._take_in(tx)
+                self._progress.show(lines.read_bytes)
+                if count >= BATCH_EVENTS or portion_at - begun_at >= BATCH_BYTES:
+                    return
+        if self._waiting:
+            yield self._take_in(tx)
+
+    def follow(self, found: Iterator[Found], lines: Lines) -> None:
+        """Take in what comes through a pipe, soon after it comes."""
+        for it in found:
+            self._add(it)
+            self._progress.show(lines.read_bytes)
+            is_old = self._terms is not None and time.monotonic() - self._begun >= MAX_AGE_SECONDS
+            if is_old or len(self._waiting) >= FOLLOWED_EVENTS:
+                self.catch_up()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Take in and scan what waits: there is no more, or none for now."""
+        if self._waiting:
+            self._count([self._store.write(self._take_in)])
+        self._terms = None
+        self.scan()
+
+    def _add(self, found: Found) -> None:
         """
         Raises:
             InvalidInputError: it is no event, and strictness was asked for.
@@ -118,7 +159,7 @@ class _Intake:
                 self._terms = Terms.at(times.to_text(times.now()), self._app.platform, None)
                 self._begun = time.monotonic()
             try:
-                self.batch.append(checked(found.event, self._terms))
+                self._waiting.append(checked(found.event, self._terms))
             except InvalidInputError as error:
                 fault = error.message
         if not fault:
@@ -129,32 +170,21 @@ class _Intake:
         if self._faults <= MAX_FAULTS_SHOWN:
             self._progress.say(f"line {found.line}: {fault}")
 
-    def age_seconds(self) -> float:
-        """How long ago the first event came that is waiting."""
-        return 0.0 if self._terms is None else time.monotonic() - self._begun
+    def _take_in(self, tx: Transaction) -> events.TakenIn:
+        taken = events.take_in(tx, self._app.key, None, self._waiting)
+        self._waiting, self._terms = [], None
+        return taken
 
-    def flush(self, read_bytes: int) -> None:
-        """Take in what there is, and scan once there is enough."""
-        if self.batch:
-            taken = self._store.write(lambda tx: events.take_in(tx, self._app.key, None, self.batch))
-            self._accepted += taken.accepted
-            self._known += len(self.batch) - taken.accepted
-            self._unscanned += taken.accepted
-            self.batch = []
+    def _count(self, taken: Iterable[events.TakenIn]) -> None:
+        """Count what is kept now."""
+        for portion in taken:
+            self._accepted += portion.accepted
+            self._known += portion.known
         self._kept_line = self._last_line
-        self._terms = None
-        self.flushed_at = read_bytes
-        if self._unscanned >= SCAN_EVERY:
-            self.scan()
 
     def scan(self) -> None:
-        self._scanned = self._scanned.plus(scan_all(self._store.write))
-        self._unscanned = 0
-
-    def catch_up(self) -> None:
-        """Take in and scan what there is: there is no more, or none for now."""
-        self.flush(self.flushed_at)
-        self.scan()
+        with self._progress.scanning():
+            self._scanned = self._scanned.plus(scan_all(self._store.write))
 
     def kept(self) -> str:
         if not self._kept_line:
@@ -190,6 +220,18 @@ class _Progress:
         if self._bar and read_bytes != self._shown:
             self._shown = read_bytes
             self._bar.update(self._bar.task_ids[0], completed=read_bytes)
+
+    @contextmanager
+    def scanning(self) -> Iterator[None]:
+        """Say so meanwhile, since nothing is read."""
+        if self._bar:
+            (task,) = self._bar.tasks
+            name = task.description
+            self._bar.update(task.id, description="scanning …")
+            yield
+            self._bar.update(task.id, description=name)
+        else:
+            yield
 
     def say(self, line: str) -> None:
         if self._bar:

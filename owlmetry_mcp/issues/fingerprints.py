@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
-from owlmetry_mcp.issues.parameters import BLANK
+from owlmetry_mcp.issues.parameters import BLANK, UUID
 
 NETWORK_REQUEST = "sdk:network_request"
 """The message of the events that an SDK reports failed requests with."""
 
-_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _UUID_HYPHENS = 4
 _NUMBER = re.compile(r"\b[0-9]+(?:\.[0-9]+)*\b", re.ASCII)
 _DOUBLE_QUOTED = re.compile('"[^"]*"')
@@ -37,7 +36,7 @@ def fingerprint(message: str, source_module: str | None, discriminator: str | No
 def normalised(text: str) -> str:
     """The text without what varies from one time to the next: ids, numbers, quotations, case and spacing."""
     if text.count("-") >= _UUID_HYPHENS:
-        text = _UUID.sub("<UUID>", text)
+        text = UUID.sub("<UUID>", text)
     text = _NUMBER.sub("<N>", text)
     if '"' in text:
         text = _DOUBLE_QUOTED.sub('"<S>"', text)
@@ -74,7 +73,7 @@ def request(method: str | None, url: str | None) -> str | None:
 
 def _templated(segment: str) -> str:
     decoded = unquote(segment)
-    if _UUID.fullmatch(decoded):
+    if UUID.fullmatch(decoded):
         return "<uuid>"
     if decoded.isascii() and decoded.isdigit():
         return "<n>"

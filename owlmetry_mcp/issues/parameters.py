@@ -13,7 +13,7 @@ from owlmetry_mcp.issues.errors import InvalidInputError
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # What ECMAScript's trim() takes off, as the server runs on it; Python's strip() differs at both ends of the list.
 BLANK = "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # noqa: E501

@@ -27,7 +27,7 @@ def read(lines: Iterable[tuple[int, bytes]]) -> Iterator[Found]:
             yield Found(number, None, f"a line may have {MAX_LINE_BYTES:,} bytes at most")
             continue
         try:
-            event: Any = from_json(text)
+            event: Any = from_json(text, cache_strings="keys")
         except ValueError as error:
             yield Found(number, None, f"not valid JSON: {error}".replace(" at line 1 column", " at character"))
             continue

@@ -48,7 +48,7 @@ class Error(NamedTuple):
 
 def _errors(rows: Iterable[Sequence[Any]]) -> Iterator[Error]:
     for key, event_id, app, is_dev, session, timestamp, text, attributes, is_new, begun_at in rows:
-        content = from_json(text)
+        content = from_json(text, cache_strings="keys")
         message = content["message"]
         discriminator = None if attributes is None else _discriminator(message, attributes)
         fingerprint = fingerprints.fingerprint(message, content.get("source_module"), discriminator)

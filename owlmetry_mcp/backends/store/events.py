@@ -38,13 +38,13 @@ _EVENT_ROWS = f"""
 class TakenIn(NamedTuple):
     accepted: int
     """New ones."""
-    updated: int
-    """Known ones that were replaced."""
+    known: int
+    """Those that were known: left as they were, or replaced, as the caller asked."""
 
 
 def take_in(tx: Transaction, app: int, api_key: int | None, found: Sequence[NewEvent]) -> TakenIn:
     """Add those events that are not known by their `client_event_id`; the others stay as they are."""
-    found = _unpruned(tx, app, found)
+    count, found = len(found), _unpruned(tx, app, found)
     (before,) = tx.one("SELECT coalesce(max(key), 0) FROM events")
     rows = _insert(tx, app, api_key, found, "NOTHING")
     (accepted,) = tx.one("SELECT count(*) FROM events WHERE key > ?", (before,))
@@ -52,7 +52,7 @@ def take_in(tx: Transaction, app: int, api_key: int | None, found: Sequence[NewE
     for (new_id, *_), event in zip(rows, found, strict=True):
         if event.attachments and tx.one("SELECT 1 FROM events WHERE id = ?", (new_id,)):
             attachments.add(tx, app, ids.to_text(new_id), event.attachments)
-    return TakenIn(accepted, 0)
+    return TakenIn(accepted, count - accepted)
 
 
 def take_in_again(tx: Transaction, app: int, api_key: int | None, found: Sequence[NewEvent]) -> TakenIn:

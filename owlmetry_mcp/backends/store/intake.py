@@ -38,7 +38,7 @@ def import_events(tx: Transaction, sender: Sender, found: object) -> Ingested:
     batch = _batch(found, MAX_IMPORTED, f"Maximum import batch size is {MAX_IMPORTED}")
     good, errors = _checked(batch, Terms.at(tx.now, sender.platform, None))
     taken = events.take_in_again(tx, sender.app, sender.key, good)
-    return _answer(Ingested(accepted=taken.accepted, updated=taken.updated, rejected=len(errors)), errors)
+    return _answer(Ingested(accepted=taken.accepted, updated=taken.known, rejected=len(errors)), errors)
 
 
 def _batch(found: object, most: int, message: str) -> list[object]:

@@ -11,28 +11,27 @@ Source of the rules: the facts about Owlmetry's issue scan, and what a running s
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter, itemgetter
-from typing import Literal, NamedTuple
+from operator import itemgetter
+from typing import NamedTuple
 
-from owlmetry_mcp.backends.store import attachments, bursts, ids
+from owlmetry_mcp.backends.store import attachments, bursts, ids, rollup
 from owlmetry_mcp.backends.store.bursts import Burst, Error
-from owlmetry_mcp.backends.store.listing import Move, latest_move, record_moves
+from owlmetry_mcp.backends.store.rollup import SeenIssue
 from owlmetry_mcp.backends.store.transactions import Transaction, chunks, listed
 from owlmetry_mcp.issues import fingerprints
-from owlmetry_mcp.issues.lifecycle import Status
-from owlmetry_mcp.issues.versions import is_newer
 
 BATCH = 100_000
 """Errors a transaction. Fewer cost more each, as a batch writes to every issue it meets; more hold the file longer."""
-PORTION = 5_000
+PORTION = 2_000
 """Errors of a batch that are in memory at once."""
 MAX_ISSUES = 10_000
 """Issues of a batch after which it takes no more, since they are in memory until it ends."""
-_UNREADABLE = ("metric:", "step:", "track:")
+Occurrences = list[tuple[int, Error]]
+"""New ones, by issue: its key, and the session's first error."""
 
-Reason = Literal["opened", "regressed", "reopened"]
+_UNREADABLE = ("metric:", "step:", "track:")
 
 
 class Scanned(NamedTuple):
@@ -73,79 +72,8 @@ def scan_batch(tx: Transaction, size: int = BATCH) -> Scanned:
     return scan.finish()._replace(errors=taken)
 
 
-@dataclass(slots=True)
-class _Issue:
-    """An issue that the errors of a batch are of, as it is to be once they are counted."""
-
-    key: int
-    id: str
-    app: int
-    is_dev: int
-    status: Status
-    title: str
-    source_module: str | None
-    first_seen_at: str
-    last_seen_at: str
-    created_at: str
-    updated_at: str
-    occurrence_count: int = 0
-    unique_user_count: int = 0
-    resolved_at_version: str | None = None
-    first_seen_app_version: str | None = None
-    last_seen_app_version: str | None = None
-    first_seen_sdk_version: str | None = None
-    last_seen_sdk_version: str | None = None
-    last_notified_at: str | None = None
-    snoozed_at: str | None = None
-    moved: int = 0
-    stood_at: str = ""
-    """Where it stands in lists, by `last_seen_at`; empty: it is in none yet."""
-    is_changed: bool = False
-    """Since it was last written."""
-    reason: Reason | None = None
-
-    def age(self) -> tuple[str, str, int]:
-        return self.first_seen_at, self.created_at, self.key
-
-    def see(self, error: Error) -> None:
-        """Roll an error up. A version is the first or last of those that events name."""
-        self.is_changed = True
-        app_version, sdk_version = error.content.get("app_version"), error.content.get("sdk_version")
-        if error.timestamp < self.first_seen_at:
-            self.first_seen_at = error.timestamp
-            self.first_seen_app_version = app_version or self.first_seen_app_version
-            self.first_seen_sdk_version = sdk_version or self.first_seen_sdk_version
-        else:
-            self.first_seen_app_version = self.first_seen_app_version or app_version
-            self.first_seen_sdk_version = self.first_seen_sdk_version or sdk_version
-        if error.timestamp >= self.last_seen_at:
-            self.last_seen_at = error.timestamp
-            self.last_seen_app_version = app_version or self.last_seen_app_version
-            self.last_seen_sdk_version = sdk_version or self.last_seen_sdk_version
-        else:
-            self.last_seen_app_version = self.last_seen_app_version or app_version
-            self.last_seen_sdk_version = self.last_seen_sdk_version or sdk_version
-        if self.status == "resolved" and app_version and is_newer(app_version, self.resolved_at_version or ""):
-            self.status, self.resolved_at_version, self.reason = "regressed", None, "regressed"
-
-    def occur(self) -> None:
-        """Count a new occurrence; a snoozed issue wakes."""
-        self.occurrence_count += 1
-        if self.status == "snoozed":
-            self.status, self.snoozed_at, self.resolved_at_version, self.reason = "new", None, None, "reopened"
-
-
 _CARRIED = ("user_id", "app_version", "sdk_name", "sdk_version", "environment", "country_code")
 """What an occurrence has of its event's content."""
-_COLUMNS = (
-    "key", "id", "app", "is_dev", "status", "title", "source_module", "first_seen_at", "last_seen_at", "created_at",
-    "updated_at", "occurrence_count", "unique_user_count", "resolved_at_version", "first_seen_app_version",
-    "last_seen_app_version", "first_seen_sdk_version", "last_seen_sdk_version", "last_notified_at", "snoozed_at",
-)  # fmt: skip
-_CHANGING = (*(name for name in _COLUMNS if name not in ("key", "id", "app", "is_dev", "created_at")), "moved")
-_INSERT = f"INSERT INTO issues ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - names from above
-_UPDATE = f"UPDATE issues SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE key = ?"  # noqa: S608 - likewise
-_ALL_COLUMNS, _ALL_CHANGING = attrgetter(*_COLUMNS), attrgetter(*_CHANGING, "key")
 
 
 class _Scan:
@@ -155,7 +83,7 @@ class _Scan:
         self._tx = tx
         self._known: defaultdict[tuple[int, int], dict[str, int]] = defaultdict(dict)
         """Issues' keys, by fingerprint, for each app and mode."""
-        self._issues: dict[int, _Issue] = {}
+        self._issues: dict[int, SeenIssue] = {}
         (self._last_known_issue,) = tx.one("SELECT coalesce(max(key), 0) FROM issues")
         self._last_issue = self._last_known_issue
         self._users: set[tuple[int, str]] = set()
@@ -186,7 +114,7 @@ class _Scan:
         told = [issue for issue in self._issues.values() if issue.reason]
         for issue in told:
             issue.last_notified_at = self._tx.now
-        self._write_issues([issue for issue in self._issues.values() if issue.is_changed])
+        rollup.update(self._tx, [issue for issue in self._issues.values() if issue.is_changed])
         self._tx.connection.executemany(
             "INSERT INTO notifications (id, type, reason, issue, created_at) VALUES (?, 'issue.new', ?, ?, ?)",
             [(next(self._new_ids), issue.reason, issue.key, self._tx.now) for issue in told],
@@ -211,10 +139,8 @@ class _Scan:
                 rows = self._tx.all(sql, (*place, *chunk))
                 self._known[place].update(rows)
                 keys.update(issue for _, issue in rows)
-        for some in chunks(keys - self._issues.keys()):
-            columns = f"{', '.join(_COLUMNS)}, moved, last_seen_at"
-            for row in self._tx.run(f"SELECT {columns} FROM issues WHERE key IN ({listed(some)})"):  # noqa: S608 - keys of ours
-                self._issues[row[0]] = _Issue(*row)
+        for issue in rollup.read(self._tx, keys - self._issues.keys()):
+            self._issues[issue.key] = issue
 
     def _take(self, burst: Burst, portion: "_Portion") -> None:
         """Give the burst's unknown fingerprints an issue, and each of its new errors the issue of its fingerprint."""
@@ -222,7 +148,7 @@ class _Scan:
         known = self._known[errors[0].app, errors[0].is_dev]
         if unknown := [error for error in errors if error.fingerprint not in known]:
             there = [self._issues[known[error.fingerprint]] for error in errors if error.fingerprint in known]
-            heir = min(there, key=_Issue.age) if there else self._open(errors)
+            heir = min(there, key=SeenIssue.age) if there else self._open(errors)
             for error in unknown:
                 if error.fingerprint not in known:
                     known[error.fingerprint] = heir.key
@@ -235,11 +161,11 @@ class _Scan:
                 if error.timestamp != burst.begun_at:
                     portion.followers.append((burst.begun_at, error.key))
 
-    def _open(self, errors: Sequence[Error]) -> _Issue:
+    def _open(self, errors: Sequence[Error]) -> SeenIssue:
         first, named = errors[0], _most_readable(errors)
         self._last_issue += 1
         now = self._tx.now
-        issue = _Issue(
+        issue = SeenIssue(
             key=self._last_issue,
             id=str(uuid.uuid4()),
             app=first.app,
@@ -265,7 +191,7 @@ class _Scan:
                 named = _most_readable(errors)
                 issue.title, issue.source_module = _title(named), named.content.get("source_module")
 
-    def _new_occurrences(self, portion: "_Portion") -> list[tuple[int, Error]]:
+    def _new_occurrences(self, portion: "_Portion") -> Occurrences:
         """Those of sessions and issues that have none yet, by issue: its key and its first error."""
         (last_seen,) = self._tx.one("SELECT coalesce(max(session), 0) FROM occurrences")
         there = "SELECT 1 FROM occurrences WHERE session = ? AND issue = ?"
@@ -280,7 +206,7 @@ class _Scan:
         new.sort(key=itemgetter(0))
         return new
 
-    def _count_users(self, occurrences: Iterable[tuple[int, Error]]) -> None:
+    def _count_users(self, occurrences: Occurrences) -> None:
         """Count the users of new occurrences that none of their issues' occurrences has."""
         named = {(key, user) for key, error in occurrences if (user := error.content.get("user_id")) is not None}
         named -= self._users
@@ -297,11 +223,11 @@ class _Scan:
             self._issues[key].unique_user_count += 1
         self._users.update(pair for pair in named if pair[0] > self._last_known_issue)
 
-    def _write(self, portion: "_Portion", opened: Sequence[_Issue], occurrences: Sequence[tuple[int, Error]]) -> None:
+    def _write(
+        self, portion: "_Portion", opened: Sequence[SeenIssue], occurrences: Sequence[tuple[int, Error]]
+    ) -> None:
         many, now = self._tx.connection.executemany, self._tx.now
-        many(_INSERT, map(_ALL_COLUMNS, opened))
-        for issue in opened:
-            issue.stood_at, issue.is_changed = issue.last_seen_at, False
+        rollup.insert(self._tx, opened)
         many("INSERT INTO fingerprints (app, is_dev, fingerprint, issue) VALUES (?, ?, ?, ?)", portion.aliases)
         rows = (
             (next(self._new_ids), bytearray(it.event_id), key, it.session, it.timestamp, *map(it.content.get, _CARRIED))
@@ -316,18 +242,6 @@ class _Scan:
         )
         many("UPDATE events SET burst_begun_at = ? WHERE key = ?", portion.followers)
         attachments.link(self._tx, ((key, error.event_id) for _, _, key, error in portion.errors))
-
-    def _write_issues(self, changed: Sequence[_Issue]) -> None:
-        moves = []
-        for move, issue in enumerate(
-            (it for it in changed if it.last_seen_at != it.stood_at), latest_move(self._tx) + 1
-        ):
-            moves.append(Move(move, issue.key, issue.stood_at, issue.moved))
-            issue.moved = move
-        for issue in changed:
-            issue.updated_at = self._tx.now
-        self._tx.connection.executemany(_UPDATE, map(_ALL_CHANGING, changed))
-        record_moves(self._tx, moves)
 
 
 @dataclass(slots=True)
