@@ -97,15 +97,19 @@ def of(tx: Transaction, errors: Sequence[Error]) -> list[Burst]:
     for error in errors:
         sessions[error.app, error.is_dev, error.session].append(error)
     divided = _divided(tx, errors[-1].key, {session for _, _, session in sessions})
+    windows = [window for place, found in sessions.items() if place[2] in divided for window in _windows(found)]
+    around: defaultdict[tuple[int, int, int], list[Error]] = defaultdict(list)
+    for window in _crowded(tx, windows):
+        first = window.errors[0]
+        around[first.app, first.is_dev, first.session] += _around(tx, window)
     bursts = []
-    for (_, _, session), found in sessions.items():
-        around = _around(tx, found) if session in divided else []
-        if around or len(found) > 1:
-            taken = {error.key for error in found}
-            cut = _cut([*found, *around])
-            bursts += [burst for burst in cut if any(error.key in taken for error in burst.errors)]
-        else:
+    for place, found in sessions.items():
+        if len(found) == 1 and place not in around:
             bursts.append(Burst(found[0].timestamp, found))
+            continue
+        known = {error.key for error in found}
+        cut = _cut({error.key: error for error in (*around.get(place, ()), *found)}.values())
+        bursts += [burst for burst in cut if any(error.key in known for error in burst.errors)]
     bursts.sort(key=_begin)
     return bursts
 
@@ -130,12 +134,11 @@ def _begin(burst: Burst) -> tuple[str, int]:
     return burst.begun_at, burst.errors[0].key
 
 
-def _cut(errors: list[Error]) -> list[Burst]:
+def _cut(errors: Iterable[Error]) -> list[Burst]:
     """A session's errors, in bursts."""
-    errors.sort(key=_place)
     bursts: list[Burst] = []
     until = _FIRST_INSTANT
-    for error in errors:
+    for error in sorted(errors, key=_place):
         if not bursts or datetime.fromisoformat(error.timestamp) > until:
             begun_at = error.burst_begun_at or error.timestamp
             until = min(datetime.fromisoformat(begun_at), _LAST_INSTANT - LENGTH) + LENGTH
@@ -144,43 +147,79 @@ def _cut(errors: list[Error]) -> list[Burst]:
     return bursts
 
 
-def _around(tx: Transaction, found: Sequence[Error]) -> list[Error]:
-    """What other errors a session has around these, as far as they may be of the same bursts."""
-    known = {error.key for error in found}
-    around: dict[int, Error] = {}
-    for near in _near(found):
-        first, last = (datetime.fromisoformat(error.timestamp) for error in (near[0], near[-1]))
-        parameters = {
-            "session": near[0].session,
-            "app": near[0].app,
-            "is_dev": near[0].is_dev,
-            "earliest": times.to_text(max(first, _FIRST_INSTANT + LENGTH) - LENGTH),
-            "first": near[0].timestamp,
-            "latest": times.to_text(min(last, _LAST_INSTANT - LENGTH) + LENGTH),
-        }
-        for condition, order in (("timestamp < :first", "DESC"), ("timestamp >= :first", "ASC")):
-            # First so many events, whatever they are, then the errors among them: so it takes no longer than that.
-            sql = f"""
-                SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM unscanned WHERE event = e.key), e.burst_begun_at
-                FROM (
-                    SELECT * FROM events
-                    WHERE session = :session AND timestamp BETWEEN :earliest AND :latest AND {condition}
-                    ORDER BY timestamp {order}, key {order} LIMIT {MAX_LOOKED_AROUND + len(near):d}
-                ) e
-                WHERE e.app = :app AND e.is_dev = :is_dev AND e.level = 'error'
-            """  # noqa: S608 - names from above
-            around |= {error.key: error for error in _errors(tx.run(sql, parameters)) if error.key not in known}
-    return [*around.values()]
+class _Window(NamedTuple):
+    """Errors of a session, and when else of it those happened that may be of the same bursts."""
+
+    earliest: str
+    latest: str
+    errors: list[Error]
 
 
-def _near(found: Sequence[Error]) -> Iterator[list[Error]]:
-    """A session's errors in groups that lie no further apart than errors of one burst do."""
+def _windows(found: Sequence[Error]) -> Iterator[_Window]:
+    """A session's errors in groups that lie further apart than errors of one burst do."""
     group: list[Error] = []
     for error in sorted(found, key=_place):
         if group:
             pause = datetime.fromisoformat(error.timestamp) - datetime.fromisoformat(group[-1].timestamp)
             if pause > LENGTH:
-                yield group
+                yield _window(group)
                 group = []
         group.append(error)
-    yield group
+    yield _window(group)
+
+
+def _window(errors: list[Error]) -> _Window:
+    first, last = (datetime.fromisoformat(error.timestamp) for error in (errors[0], errors[-1]))
+    earliest = times.to_text(max(first, _FIRST_INSTANT + LENGTH) - LENGTH)
+    return _Window(earliest, times.to_text(min(last, _LAST_INSTANT - LENGTH) + LENGTH), errors)
+
+
+def _crowded(tx: Transaction, windows: Sequence[_Window]) -> Iterator[_Window]:
+    """The windows in which there is more than the errors that they are of. Of most there is not."""
+    for chunk in chunks(windows):
+        most = max(len(window.errors) for window in chunk)
+        sql = f"""
+            WITH near (number, session, earliest, latest, known)
+                AS (VALUES {", ".join(["(?, ?, ?, ?, ?)"] * len(chunk))})
+            SELECT number FROM near
+            WHERE known < (
+                SELECT count(*) FROM (
+                    SELECT 1 FROM events
+                    WHERE session = near.session AND timestamp BETWEEN near.earliest AND near.latest
+                    LIMIT {most + 1:d}
+                )
+            )
+        """  # noqa: S608 - as many parameters as there are, and a number
+        parameters = [
+            value
+            for number, (earliest, latest, errors) in enumerate(chunk)
+            for value in (number, errors[0].session, earliest, latest, len(errors))
+        ]
+        yield from (chunk[number] for (number,) in tx.all(sql, parameters))
+
+
+def _around(tx: Transaction, window: _Window) -> list[Error]:
+    """What errors there are in a window, as far as there is not too much in it."""
+    first = window.errors[0]
+    parameters = {
+        "session": first.session,
+        "app": first.app,
+        "is_dev": first.is_dev,
+        "earliest": window.earliest,
+        "first": first.timestamp,
+        "latest": window.latest,
+    }
+    around: list[Error] = []
+    for condition, order in (("timestamp < :first", "DESC"), ("timestamp >= :first", "ASC")):
+        # First so many events, whatever they are, then the errors among them: so it takes no longer than that.
+        sql = f"""
+            SELECT {_COLUMNS}, EXISTS (SELECT 1 FROM unscanned WHERE event = e.key), e.burst_begun_at
+            FROM (
+                SELECT * FROM events
+                WHERE session = :session AND timestamp BETWEEN :earliest AND :latest AND {condition}
+                ORDER BY timestamp {order}, key {order} LIMIT {MAX_LOOKED_AROUND + len(window.errors):d}
+            ) e
+            WHERE e.app = :app AND e.is_dev = :is_dev AND e.level = 'error'
+        """  # noqa: S608 - names from above
+        around += _errors(tx.run(sql, parameters))
+    return around

@@ -11,10 +11,10 @@ Source of the rules: the facts about Owlmetry's issue scan, and what a running s
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from owlmetry_mcp.backends.store import attachments, bursts, ids, rollup
 from owlmetry_mcp.backends.store.bursts import Burst, Error
@@ -30,6 +30,8 @@ MAX_ISSUES = 10_000
 """Issues of a batch after which it takes no more, since they are in memory until it ends."""
 Occurrences = list[tuple[int, Error]]
 """New ones, by issue: its key, and the session's first error."""
+
+Pair = TypeVar("Pair", bound=tuple[int, int | str])
 
 _UNREADABLE = ("metric:", "step:", "track:")
 
@@ -192,14 +194,10 @@ class _Scan:
                 issue.title, issue.source_module = _title(named), named.content.get("source_module")
 
     def _new_occurrences(self, portion: "_Portion") -> Occurrences:
-        """Those of sessions and issues that have none yet, by issue: its key and its first error."""
+        """Those of sessions and issues that have none yet."""
         (last_seen,) = self._tx.one("SELECT coalesce(max(session), 0) FROM occurrences")
-        there = "SELECT 1 FROM occurrences WHERE session = ? AND issue = ?"
-        new = [
-            (key, error)
-            for (session, key), error in portion.first_errors.items()
-            if session > last_seen or self._tx.one(there, (session, key)) is None
-        ]
+        there = self._there("session", "issue", (pair for pair in portion.first_errors if pair[0] <= last_seen))
+        new = [(pair[1], error) for pair, error in portion.first_errors.items() if pair not in there]
         for key, _ in new:
             self._issues[key].occur()
         self._occurrences += len(new)
@@ -210,18 +208,22 @@ class _Scan:
         """Count the users of new occurrences that none of their issues' occurrences has."""
         named = {(key, user) for key, error in occurrences if (user := error.content.get("user_id")) is not None}
         named -= self._users
-        there: set[tuple[int, str]] = set()
-        for chunk in chunks(pair for pair in named if pair[0] <= self._last_known_issue):
-            sql = f"""
-                WITH named (issue, user_id) AS (VALUES {", ".join(["(?, ?)"] * len(chunk))})
-                SELECT issue, user_id FROM named
-                WHERE EXISTS (SELECT 1 FROM occurrences o WHERE o.issue = named.issue AND o.user_id = named.user_id)
-            """  # noqa: S608 - as many parameters as there are
-            there.update(self._tx.all(sql, [value for pair in chunk for value in pair]))
-        named -= there
+        named -= self._there("issue", "user_id", (pair for pair in named if pair[0] <= self._last_known_issue))
         for key, _ in named:
             self._issues[key].unique_user_count += 1
         self._users.update(pair for pair in named if pair[0] > self._last_known_issue)
+
+    def _there(self, one: str, other: str, pairs: Iterable[Pair]) -> set[Pair]:
+        """Those pairs of two columns' values that an occurrence has."""
+        there: set[Pair] = set()
+        for chunk in chunks(pairs):
+            sql = f"""
+                WITH asked (one, other) AS (VALUES {", ".join(["(?, ?)"] * len(chunk))})
+                SELECT one, other FROM asked
+                WHERE EXISTS (SELECT 1 FROM occurrences o WHERE o.{one} = asked.one AND o.{other} = asked.other)
+            """  # noqa: S608 - names from here, and as many parameters as there are
+            there.update(self._tx.all(sql, [value for pair in chunk for value in pair]))
+        return there
 
     def _write(
         self, portion: "_Portion", opened: Sequence[SeenIssue], occurrences: Sequence[tuple[int, Error]]
