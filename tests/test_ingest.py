@@ -20,7 +20,7 @@ from mcp import Client
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
-from owlmetry_mcp.cli.events import BATCH_EVENTS, MAX_FAULTS_SHOWN
+from owlmetry_mcp.cli.ingest import BATCH_EVENTS, MAX_FAULTS_SHOWN
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.models import KeyIdentity
 from owlmetry_mcp.sources.lines import MAX_LINE_BYTES

@@ -83,7 +83,7 @@ def parser() -> ArgumentParser:
 
 
 def _event_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:
-    ingest = _command(commands, "ingest", "events.ingest", "take in a file of error events, and scan them", store)
+    ingest = _command(commands, "ingest", "ingest.ingest", "take in a file of error events, and scan them", store)
     ingest.add_argument("file", metavar="FILE", help="- for standard input")
     ingest.add_argument("--app", metavar="NAME|ID", help="whose events they are (default: the store's only app)")
     ingest.add_argument(
@@ -93,8 +93,8 @@ def _event_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser)
         help="what the file holds (default: json-lines)",
     )
     ingest.add_argument("--strict", action="store_true", help="stop at the first bad line instead of leaving it out")
-    _command(commands, "scan", "events.scan", "make issues of the events that have yet to be scanned", store)
-    prune = _command(commands, "prune", "events.prune", "forget old events; issues stay as they are", store)
+    _command(commands, "scan", "scan.scan", "make issues of the events that have yet to be scanned", store)
+    prune = _command(commands, "prune", "scan.prune", "forget old events; issues stay as they are", store)
     prune.add_argument(
         "--events-older-than",
         type=int,

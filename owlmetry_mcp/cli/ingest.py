@@ -1,4 +1,4 @@
-"""`owlmetry-mcp ingest`, `scan` and `prune`: events into the store, into issues, and out again."""
+"""`owlmetry-mcp ingest`: events from a file or a pipe into the store, and into issues."""
 
 import gc
 import os
@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
 
-from owlmetry_mcp.backends.store import administration, events, retention
+from owlmetry_mcp.backends.store import administration, events
 from owlmetry_mcp.backends.store.scan import Scanned, scan_all
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.cli.progress import Progress
+from owlmetry_mcp.cli.scan import told
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.events import NewEvent, Terms, checked
@@ -23,9 +24,6 @@ from owlmetry_mcp.sources.found import Found
 from owlmetry_mcp.sources.lines import Lines
 
 Reader = Callable[[Iterable[tuple[int, bytes]]], Iterator[Found]]
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
 STANDARD_STREAM = "-"
 BATCH_EVENTS = 50_000
 BATCH_BYTES = 64 * 1024 * 1024
@@ -50,7 +48,7 @@ def ingest(parsed: Namespace, settings: Settings) -> None:
         gc.disable()  # what a batch is made of holds no cycles, and looking for them takes a tenth of the time
         store.expect_much()
         app = store.read(lambda tx: administration.find_app(tx, parsed.app))
-        with _Progress(name, descriptor) as progress:
+        with Progress(name, descriptor) as progress:
             intake = _Intake(store, app, progress, strict=parsed.strict)
             lines = Lines(descriptor, intake.catch_up)
             try:
@@ -91,7 +89,7 @@ def _opened(file: str, name: str) -> Iterator[int]:
 class _Intake:
     """Events on their way into the store, a batch at a time: each is in as a whole, or not at all."""
 
-    def __init__(self, store: Store, app: administration.App, progress: "_Progress", *, strict: bool) -> None:
+    def __init__(self, store: Store, app: administration.App, progress: Progress, *, strict: bool) -> None:
         self._store = store
         self._app = app
         self._progress = progress
@@ -206,82 +204,4 @@ class _Intake:
             more = f" (the first {MAX_FAULTS_SHOWN} are shown)" if unshown > 0 else ""
             counts.append(f"{self._faults:,} bad, left out{more}")
         print(f"{name}: {', '.join(counts)}.", file=sys.stderr)
-        print(_told(self._scanned), file=sys.stderr)
-
-
-class _Progress:
-    """A bar on a terminal, and lines above it; elsewhere the lines alone."""
-
-    def __init__(self, name: str, descriptor: int) -> None:
-        self._bar = _bar(name, os.fstat(descriptor).st_size) if sys.stderr.isatty() else None
-        self._shown = 0
-
-    def show(self, read_bytes: int) -> None:
-        if self._bar and read_bytes != self._shown:
-            self._shown = read_bytes
-            self._bar.update(self._bar.task_ids[0], completed=read_bytes)
-
-    @contextmanager
-    def scanning(self) -> Iterator[None]:
-        """Say so meanwhile, since nothing is read."""
-        if self._bar:
-            (task,) = self._bar.tasks
-            name = task.description
-            self._bar.update(task.id, description="scanning …")
-            yield
-            self._bar.update(task.id, description=name)
-        else:
-            yield
-
-    def say(self, line: str) -> None:
-        if self._bar:
-            self._bar.console.print(line)
-        else:
-            print(line, file=sys.stderr)
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar:
-            self._bar.stop()
-
-
-def _bar(name: str, size_bytes: int) -> "Progress":
-    from rich.console import Console  # noqa: PLC0415 - a good part of start-up, and most ingests have no terminal
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    progress = Progress(*columns, console=console, transient=True)
-    progress.add_task(Path(name).name, total=size_bytes or None)
-    return progress
-
-
-def scan(_: Namespace, settings: Settings) -> None:
-    with Store(settings.store) as store:
-        store.expect_much()
-        scanned = scan_all(store.write)
-    print(_told(scanned), file=sys.stderr)
-
-
-def _told(scanned: Scanned) -> str:
-    if not scanned.errors:
-        return "There was nothing to scan: no new errors, or none that another scan has not taken."
-    new = f"{scanned.opened:,} opened, {scanned.regressed:,} regressed, {scanned.reopened:,} reopened"
-    return f"Issues: {new}; {scanned.occurrences:,} new occurrences, from {scanned.errors:,} errors."
-
-
-def prune(parsed: Namespace, settings: Settings) -> None:
-    with Store(settings.store) as store:
-        older_than = store.read(lambda tx: retention.oldest_kept(tx, parsed.days))
-        deleted, last = 0, 0
-        while True:
-            done = store.write(lambda tx: retention.prune_batch(tx, older_than, after=last))  # noqa: B023 - called at once
-            deleted += done.events
-            if done.last is None:
-                break
-            last = done.last
-    print(f"Pruned {deleted:,} events from before {older_than[:10]}; issues stay as they are.", file=sys.stderr)
+        print(told(self._scanned), file=sys.stderr)
