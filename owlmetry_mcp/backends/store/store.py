@@ -15,7 +15,7 @@ from owlmetry_mcp.backends.store.transactions import Clock, Transaction, connect
 from owlmetry_mcp.issues import times
 
 Result = TypeVar("Result")
-_MUCH = ("PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 20000")
+_MUCH = ("PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 10000")
 """64 MiB of pages in memory; 80 MiB of log. More of either gained nothing where it was measured."""
 Work = Callable[[Transaction], Result]
 
