@@ -231,16 +231,22 @@ class _Scan:
         many, now = self._tx.connection.executemany, self._tx.now
         rollup.insert(self._tx, opened)
         many("INSERT INTO fingerprints (app, is_dev, fingerprint, issue) VALUES (?, ?, ?, ?)", portion.aliases)
-        rows = (
-            (next(self._new_ids), bytearray(it.event_id), key, it.session, it.timestamp, *map(it.content.get, _CARRIED))
-            for key, it in occurrences
-        )
+        # Only what some event says: a null among the parameters takes longer than a text.
+        carried = [name for name in _CARRIED if any(name in error.content for _, error in occurrences)]
+        columns = ", ".join(["id", "event_id", "issue", "session", "timestamp", *carried])
         many(
-            f"""
-            INSERT INTO occurrences (created_at, id, event_id, issue, session, timestamp, {", ".join(_CARRIED)})
-            VALUES ('{now}', ?, ?, ?, ?, ?{", ?" * len(_CARRIED)})
-            """,  # noqa: S608 - the transaction's instant, and names from above
-            rows,
+            f"INSERT INTO occurrences (created_at, {columns}) VALUES ('{now}'{', ?' * (len(carried) + 5)})",  # noqa: S608 - the transaction's instant, and names from above
+            (
+                (
+                    next(self._new_ids),
+                    bytearray(it.event_id),
+                    key,
+                    it.session,
+                    it.timestamp,
+                    *map(it.content.get, carried),
+                )
+                for key, it in occurrences
+            ),
         )
         many("UPDATE events SET burst_begun_at = ? WHERE key = ?", portion.followers)
         attachments.link(self._tx, ((key, error.event_id) for _, _, key, error in portion.errors))
