@@ -234,7 +234,10 @@ async def test_eight_servers_make_one_store_together(tmp_path: Path) -> None:
     first, *others = await asyncio.gather(*(start() for _ in range(8)))
     assert first["name"] == "together"
     assert others == [first] * 7
-    assert [entry.name for entry in path.parent.iterdir()] == ["store.db"]
+    # Of servers that end at the same moment, each may take another for the last, whose part it is to remove the log.
+    left = {entry.name for entry in path.parent.iterdir()}
+    assert "store.db" in left
+    assert left <= {"store.db", "store.db-wal", "store.db-shm"}
 
 
 async def test_killed_at_any_moment_it_loses_no_acknowledged_write(world: World) -> None:
