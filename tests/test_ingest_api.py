@@ -620,6 +620,23 @@ def test_an_attachment_that_an_import_brings_later_is_its_events_issues_too(http
     assert [(it["original_filename"], it["event_id"]) for it in detail["attachments"]] == [("a.log", event["id"])]
 
 
+def test_an_event_has_twenty_attachments_at_most_however_often_it_is_imported(http: httpx2.Client) -> None:
+    files = [ATTACHMENT | {"original_filename": f"{number}.log"} for number in range(30)]
+    for some in (files[:20], files[10:]):
+        assert import_(http, EVENT | {"client_event_id": ONE, "attachments": some})[0] == 200
+    (event,) = kept(http)
+    shown = http.get(f"/v1/events/{event['id']}", headers=bearer("observer")).json()["attachments"]
+    assert {row["original_filename"] for row in shown} == {row["original_filename"] for row in files[:20]}
+
+
+def test_an_error_that_an_import_moves_in_time_is_of_another_burst(http: httpx2.Client) -> None:
+    moved = EVENT | {"client_event_id": ONE, "message": "Moved", "timestamp": at(seconds=598)}
+    import_(http, EVENT | {"timestamp": at(seconds=600)}, moved)
+    import_(http, moved | {"timestamp": at(seconds=497)})
+    import_(http, EVENT | {"message": "Of its burst", "timestamp": at(seconds=496)})
+    assert [row["title"] for row in issues(http)] == ["Boom"]
+
+
 def test_an_error_that_an_import_calls_off_before_a_scan_becomes_no_issue(quiet_world: World) -> None:
     def work(tx: Transaction) -> None:
         importer = access.importer(tx, access.credential(SECRETS["importer"]))

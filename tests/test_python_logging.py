@@ -328,15 +328,16 @@ Traceback (most recent call last):
     main()
 shop.errors.Unpaid: order 17
 """
+    attributes = {"_error_type": "shop.errors.Unpaid", "_error_stack": trace.rstrip()}
     expected = {
         "message": "order 17",
         "level": "error",
         "source_module": "shop.main",
-        "custom_attributes": {"_error_type": "shop.errors.Unpaid", "_error_stack": trace.rstrip()},
+        "custom_attributes": attributes,
     }
     assert event_in(trace) == expected
     thread = "Exception in thread Thread-1 (work):"
-    in_thread = expected | {"custom_attributes": expected["custom_attributes"] | {"log_message": thread}}  # type: ignore[operator]
+    in_thread = expected | {"custom_attributes": attributes | {"log_message": thread}}
     assert event_in(f"{thread}\n{trace}") == in_thread
 
     found = found_in(f"{trace}{trace.replace('17', '18')}ERROR:shop:x\n{trace}{thread}\n{trace}{trace}")

@@ -436,6 +436,23 @@ def test_errors_that_come_late_do_not_move_an_issue_up(bench: Bench) -> None:
     ]
 
 
+def test_a_user_counts_once_over_the_portions_of_a_scan(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "PORTION", 1)
+    rows = [error(0, user_id="ann"), error(60, of=2, user_id="ann"), error(120, of=3, user_id="bob")]
+    assert bench.scan(*rows) == Scanned(3, 3, 1)
+    assert bench.issues("unique_user_count") == [2]
+
+
+def test_a_scan_of_very_many_issues_goes_on_in_further_batches(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "PORTION", 2)
+    monkeypatch.setattr(scan, "MAX_ISSUES", 3)
+    rows = [error(60 * number, f"kind {letter}", of=number) for number, letter in enumerate("abcdefghij", 1)]
+    bench.send(*rows)
+    assert bench.store.write(scan.scan_batch) == Scanned(4, 4, 4)
+    assert bench.scan() == Scanned(6, 6, 6)
+    assert bench.issues("title") == [row["message"] for row in rows]
+
+
 def test_a_user_counts_once_over_sessions_batches_and_scans(bench: Bench) -> None:
     bench.send(
         error(0, user_id="ann"), error(60, of=2, user_id="ann"), error(120, of=3), error(180, of=4, user_id="bob")
