@@ -548,6 +548,17 @@ def ago(**by: float) -> str:
     return times.to_text(datetime.now(UTC) - timedelta(**by))
 
 
+def test_an_event_that_a_document_brings_back_is_forgotten_again(shell: Shell, write: Write, tmp_path: Path) -> None:
+    shell.run("ingest", str(write(EVENT | {"timestamp": ago(days=31)})))
+    document = tmp_path / "events.json"
+    document.write_text(json.dumps({"events": json.loads(dump(shell))["events"]}))
+    shell.run("prune", "--events-older-than", "30")
+    shell.run("import", str(document))
+    shell.run("prune", "--events-older-than", "30")
+    assert "Pruned 1 events" in shell.errors
+    assert ask(shell.path, "SELECT count(*) FROM events") == [(0,)]
+
+
 def test_old_events_are_forgotten_and_what_was_made_of_them_stays(shell: Shell, write: Write) -> None:
     attachment = {"original_filename": "a.log", "size_bytes": 7}
     file = write(

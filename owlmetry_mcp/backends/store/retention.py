@@ -51,7 +51,7 @@ def prune_batch(tx: Transaction, older_than: str, after: int) -> Pruned:
     )
     many = tx.connection.executemany
     many(
-        "INSERT INTO pruned (client_event_id, app) VALUES (?, ?)",
+        "INSERT INTO pruned (client_event_id, app) VALUES (?, ?) ON CONFLICT DO NOTHING",
         [(client_event_id, app) for _, _, client_event_id, app in gone if client_event_id is not None],
     )
     many(
