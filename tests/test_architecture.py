@@ -12,10 +12,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "owlmetry_mcp.issues": {"owlmetry_mcp.issues"},
     "owlmetry_mcp.backends.base": {"owlmetry_mcp.issues"},
-    "owlmetry_mcp.backends.store": {"owlmetry_mcp.issues", "owlmetry_mcp.backends.store"},
-    "owlmetry_mcp.backends.live": {"owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends.live"},
+    "owlmetry_mcp.backends.store": {
+        "owlmetry_mcp.issues", "owlmetry_mcp.triage", "owlmetry_mcp.backends.base", "owlmetry_mcp.backends.store",
+    },
+    "owlmetry_mcp.backends.live": {
+        "owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.triage", "owlmetry_mcp.backends.base",
+        "owlmetry_mcp.backends.live",
+    },
     "owlmetry_mcp.rest": {"owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.rest"},
-    "owlmetry_mcp.server": {"owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.server"},
+    "owlmetry_mcp.triage": {"owlmetry_mcp.issues", "owlmetry_mcp.triage"},
+    "owlmetry_mcp.server": {
+        "owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.triage",
+        "owlmetry_mcp.server",
+    },
     "owlmetry_mcp.sources": {"owlmetry_mcp.issues", "owlmetry_mcp.sources"},
     "owlmetry_mcp.settings": {"owlmetry_mcp.issues"},
     "owlmetry_mcp.cli": {
@@ -33,6 +42,7 @@ ONLY_IN = {
     "uvicorn": "owlmetry_mcp.cli",
     "rich": "owlmetry_mcp.cli",
     "argparse": "owlmetry_mcp.cli",
+    "rapidfuzz": "owlmetry_mcp.triage",
 }
 MCP_ROOMS = ("owlmetry_mcp.server", "owlmetry_mcp.cli")
 

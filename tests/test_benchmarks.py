@@ -30,12 +30,41 @@ as a process N ms over a start-up of N ms
 """
 
 
+DUPLICATES_TABLE = """\
+Python N, on W, runs: N
+ by precision recall F1 pairs
+tuning wording N N N N
+tuning and sessions N N N N
+ N messages, N problems, N of them told more than once
+held out wording N N N N
+held out and sessions N N N N
+ N messages, N problems, N of them told more than once
+
+N issues, N titles
+duplicates N ms (N ms CPU), best N ms
+each title normalised once N ms (N ms CPU), best N ms
+ratio N (N by CPU time)
+"""
+
+
 def test_the_ingest_benchmark_prints_its_table() -> None:
     command = [sys.executable, "-m", "benchmarks.ingest", "--events", "300", "--fingerprints", "20", "--runs", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    without_numbers = re.sub(r"[+-]?\d[\d.,]*\b", "N", re.sub(r"on (core \d+ alone|any core)", "on W", done.stdout))
-    assert re.sub(" {2,}", " ", without_numbers).replace("\n ", "\n") == TABLE
+    assert without_numbers(done.stdout).replace("\n ", "\n") == TABLE
+
+
+def test_the_duplicates_benchmark_prints_its_table() -> None:
+    command = [sys.executable, "-m", "benchmarks.duplicates", "--issues", "30", "--runs", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert without_numbers(done.stdout) == DUPLICATES_TABLE
+
+
+def without_numbers(output: str) -> str:
+    """Each number as N, where it ran as W, and runs of spaces as one."""
+    worded = re.sub(r"[+-]?(?<!F)\d[\d.,]*\b", "N", re.sub(r"on (core \d+ alone|any core)", "on W", output))
+    return re.sub(" {2,}", " ", worded)
 
 
 def test_the_events_are_the_same_every_time_and_of_the_shape_asked_for(tmp_path: Path) -> None:

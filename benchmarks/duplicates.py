@@ -1,0 +1,205 @@
+"""How many of the duplicates among real software's messages are found, how much else, and how long that takes.
+
+The messages are those of error catalogues, as apps and layers of them repeat, reword, wrap and shorten them, and those
+that only look alike. Each is labelled with the problem that it tells of; what its sessions say is labelled likewise: a
+problem that brings about another is another. Rules were tuned on the messages of some software alone, and are measured
+on those of the rest too. The time is beside a floor of the same run: each title normalised, once.
+"""
+
+import json
+import platform
+import re
+import time
+from argparse import ArgumentParser
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from benchmarks.measured import Times, pin
+from owlmetry_mcp.issues.evidence import Coincidence, DuplicateGroup
+from owlmetry_mcp.issues.fingerprints import fingerprint, normalised
+from owlmetry_mcp.issues.models import Issue
+from owlmetry_mcp.triage.duplicates import duplicates
+from owlmetry_mcp.triage.wording import wording
+
+HALVES = ("tuning", "held_out")
+_FOLDER = Path(__file__).parent
+_INSTANT = "2026-10-02T11:00:00.000Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Some software's messages as the issues of one project."""
+
+    issues: list[Issue]
+    problems: dict[str, str]
+    """The problem that an issue tells of, by the issue's id."""
+    coincidences: list[Coincidence]
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Of pairs of issues that are in one group."""
+
+    right: int
+    found: int
+    true: int
+
+    @property
+    def precision(self) -> float:
+        return self.right / self.found if self.found else 1
+
+    @property
+    def recall(self) -> float:
+        return self.right / self.true if self.true else 1
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.right / (self.found + self.true) if self.found + self.true else 1
+
+
+def labelled(half: str) -> Labelled:
+    rows = [row for row in _rows("messages") if row["half"] == half]
+    coincidences = [
+        Coincidence.model_validate({"issue_ids": sorted(map(_id, row["ids"])), "sessions": row["sessions"]})
+        for row in _rows("coincidences")
+        if row["half"] == half
+    ]
+    return Labelled([_issue(row) for row in rows], {_id(row["id"]): row["problem"] for row in rows}, coincidences)
+
+
+def accuracy(data: Labelled, groups: Iterable[DuplicateGroup]) -> Accuracy:
+    found = {pair for group in groups for pair in _pairs(_ids(group))}
+    alike: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
+    for issue in data.issues:
+        alike[data.problems[issue.id], issue.is_dev].append(issue.id)
+    true = {pair for ids in alike.values() for pair in _pairs(ids)}
+    return Accuracy(len(found & true), len(found), len(true))
+
+
+def many(number: int) -> list[Issue]:
+    """Issues made from the catalogue, most of them distinct: its messages again and again, each time with other words
+    in place of all the longer ones, but for one message in ten.
+    """
+    rows = list(_rows("messages"))
+    issues = []
+    for place in range(number):
+        turn, row = place // len(rows), rows[place % len(rows)]
+        title = row["title"] if place % _REPEATED == 0 else _LONGER.sub(partial(_another, turn), row["title"])
+        issues.append(_issue(row | {"id": f"{place:06}", "title": title, "source_module": f"part{turn}"}))
+    return issues
+
+
+_REPEATED = 10
+_LONGER = re.compile("[a-z]{6,}")
+
+
+def _another(turn: int, word: re.Match[str]) -> str:
+    """A word of the same length, the same for every occurrence in a turn."""
+    return "".join(chr(ord("a") + (ord(letter) - ord("a") + turn) % 26) for letter in word[0])
+
+
+def _rows(name: str) -> Iterable[dict[str, Any]]:
+    with (_FOLDER / f"{name}.jsonl").open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def _id(name: str) -> str:
+    """A UUID of its own for each name."""
+    return str(uuid5(NAMESPACE_URL, name))
+
+
+def _issue(row: dict[str, Any]) -> Issue:
+    return Issue(
+        id=_id(row["id"]),
+        app_id=_id(row["app"]),
+        project_id=_id("shop"),
+        status="new",
+        title=row["title"],
+        source_module=row["source_module"],
+        is_dev=row["is_dev"],
+        occurrence_count=row["occurrences"],
+        unique_user_count=1,
+        resolved_at_version=None,
+        first_seen_app_version=None,
+        last_seen_app_version=None,
+        first_seen_sdk_version=None,
+        last_seen_sdk_version=None,
+        first_seen_at=_INSTANT,
+        last_seen_at=_INSTANT,
+        last_notified_at=None,
+        snoozed_at=None,
+        created_at=_INSTANT,
+        updated_at=_INSTANT,
+        fingerprints=[fingerprint(row["title"], row["source_module"], row["app"])],
+    )
+
+
+def _ids(group: DuplicateGroup) -> list[str]:
+    return [group.target.id, *(candidate.issue.id for candidate in group.candidates)]
+
+
+def _pairs(ids: Iterable[str]) -> Iterable[tuple[str, str]]:
+    return combinations(sorted(ids), 2)
+
+
+def _show_accuracy() -> None:
+    print(f"{'':16}{'by':16}{'precision':>10}{'recall':>10}{'F1':>10}{'pairs':>10}")
+    for half in HALVES:
+        data = labelled(half)
+        for name, coincidences in (("wording", []), ("and sessions", data.coincidences)):
+            of = accuracy(data, duplicates(data.issues, coincidences))
+            figures = f"{of.precision:10.3f}{of.recall:10.3f}{of.f1:10.3f}{of.true:10}"
+            print(f"{half.replace('_', ' '):16}{name:16}{figures}")
+        problems = Counter(data.problems.values())
+        repeated = sum(1 for count in problems.values() if count > 1)
+        print(f"{'':16}{len(data.issues)} messages, {len(problems)} problems, {repeated} of them told more than once")
+
+
+def _show_times(number: int, runs: int) -> None:
+    issues = many(number)
+    timed = [(_times(lambda: _normalise(issues)), _times(lambda: _anew(issues))) for _ in range(runs)]
+    floors, mine = zip(*timed, strict=True)
+    print(f"\n{number:,} issues, {len({one.title for one in issues}):,} titles")
+    for name, times in (("duplicates", mine), ("each title normalised once", floors)):
+        ms, cpu_ms = (1000 * median(one[place] for one in times) for place in (0, 1))
+        print(f"{name} {ms:.0f} ms ({cpu_ms:.0f} ms CPU), best {1000 * min(times).seconds:.0f} ms")
+    ratios = (median(own[place] / floor[place] for floor, own in timed) for place in (0, 1))
+    print("ratio {:.1f} ({:.1f} by CPU time)".format(*ratios))
+
+
+def _anew(issues: Sequence[Issue]) -> None:
+    """As for the first time: no title is remembered."""
+    wording.cache_clear()
+    duplicates(issues, [])
+
+
+def _normalise(issues: Sequence[Issue]) -> None:
+    for issue in issues:
+        normalised(issue.title)
+
+
+def _times(work: Callable[[], object]) -> Times:
+    begun, cpu_begun = time.perf_counter(), time.process_time()
+    work()
+    return Times(time.perf_counter() - begun, time.process_time() - cpu_begun)
+
+
+def main() -> None:
+    parser = ArgumentParser("python -m benchmarks.duplicates", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--issues", type=int, default=10_000, metavar="N", help="how many to time (default: 10,000)")
+    parser.add_argument("--runs", type=int, default=5, metavar="N", help="how often (default: 5)")
+    asked = parser.parse_args()
+    print(f"Python {platform.python_version()}, {pin()}, runs: {asked.runs}")
+    _show_accuracy()
+    _show_times(asked.issues, asked.runs)
+
+
+if __name__ == "__main__":
+    main()
