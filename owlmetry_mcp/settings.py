@@ -14,6 +14,7 @@ from owlmetry_mcp.issues.errors import InvalidInputError
 
 BackendName = Literal["store", "live"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+Confirm = Literal["auto", "always", "never"]
 
 Value = TypeVar("Value")
 
@@ -22,6 +23,9 @@ CONFIG_FILE = Path(".owlmetry", "config.json")
 """Under the home directory: what Owlmetry's own command line keeps of a user's login."""
 MAX_AGENT_NAME_LENGTH = 100
 MAX_SECONDS = 3600.0
+DEFAULT_RESULT_BYTES = 24_000
+RESULT_BYTES = (4_000, 1_000_000)
+"""The least and the most that a result's cap can be set to."""
 
 
 class SettingsError(Exception):
@@ -47,6 +51,12 @@ class Settings:
     call_timeout: float
     project_id: str | None
     agent_name: str | None
+    read_only: bool
+    tools: tuple[str, ...] | None
+    """The tools to offer; all unless they are named. Whether there are such tools, the server finds."""
+    confirm: Confirm
+    """Whether a person is asked before what cannot be undone."""
+    max_result_bytes: int
     log_level: LogLevel
 
 
@@ -105,6 +115,10 @@ class _Loading:
             call_timeout=self._setting("call_timeout", _seconds, 45.0),
             project_id=self._setting("project_id", lambda value: parameters.uuid("it", value), None),
             agent_name=self._setting("agent_name", _name, None),
+            read_only=self._setting("read_only", _flag, default=False),
+            tools=self._setting("tools", _names, None),
+            confirm=self._setting("confirm", lambda it: parameters.one_of("it", it.lower(), get_args(Confirm)), "auto"),
+            max_result_bytes=self._setting("max_result_bytes", _result_bytes, DEFAULT_RESULT_BYTES),
             log_level=self._setting(
                 "log_level", lambda it: parameters.one_of("it", it.lower(), get_args(LogLevel)), "warning"
             ),
@@ -195,6 +209,25 @@ def _seconds(value: str) -> float:
             f"it must be a number of seconds up to {MAX_SECONDS:.0f}, not {parameters.shown(value)}"
         )
     return seconds
+
+
+def _flag(value: str) -> bool:
+    flags = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    return flags[parameters.one_of("it", value.lower(), tuple(flags))]
+
+
+def _names(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise InvalidInputError("it must name tools, with commas between them")
+    return names
+
+
+def _result_bytes(value: str) -> int:
+    least, most = RESULT_BYTES
+    if value.isascii() and value.isdigit() and least <= int(value[:9]) <= most:
+        return int(value)
+    raise InvalidInputError(f"it must be a number of bytes from {least} to {most}, not {parameters.shown(value)}")
 
 
 def _name(value: str) -> str:

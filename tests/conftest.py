@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.store import Store
 from tests.agent import Agent, agent_of
 from tests.shell import Shell
-from tests.world import FIXTURE, QUIET, FakeClock, HttpFace, World, filled
+from tests.world import FIXTURE, QUIET, FakeClock, HttpFace, World, acted_on, filled
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +57,16 @@ def http_face() -> Iterator[HttpFace]:
     face = HttpFace()
     yield face
     face.close()
+
+
+@pytest.fixture(params=["store", "live"])
+async def either_world(
+    request: pytest.FixtureRequest, empty_store: Store, clock: FakeClock, http_face: HttpFace
+) -> AsyncIterator[World]:
+    """The recorded world, acted on in the store itself and over HTTP."""
+    filled(empty_store)
+    async with acted_on(empty_store, clock, http_face, request.param) as world:
+        yield world
 
 
 @pytest.fixture

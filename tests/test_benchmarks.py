@@ -77,3 +77,15 @@ def test_the_events_are_the_same_every_time_and_of_the_shape_asked_for(tmp_path:
     assert len({event.client_event_id for event in taken}) == 300
     assert len({event.session_id for event in taken}) == 60
     assert len({fingerprint(event.content["message"], event.content["source_module"], None) for event in taken}) == 20
+
+
+def test_no_answer_is_longer_than_it_may_be() -> None:
+    """Sizes, unlike times, are the same on every machine."""
+    command = [sys.executable, "-m", "benchmarks.answers", "--occurrences", "1000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "OVER" not in done.stdout
+    for row in ("a list of 12 issues, recorded", "a list of 50 issues, made up", "50 occurrences of 500"):
+        assert re.search(
+            rf"^{row} +[\d,]+ +[\d,]+ +[\d.]+% of \d+% +[\d,]+ +[\d.]+% of \d+%", done.stdout, re.MULTILINE
+        )

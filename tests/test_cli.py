@@ -188,12 +188,12 @@ def test_the_demo_shows_a_triage_end_to_end(tmp_path: Path) -> None:
     )  # fmt: skip
     calls = re.findall(r"^  (\w+)\(", done.stdout, re.MULTILINE)
     assert calls == [
-        "list_issues", "get_issue", "get_event", "get_breadcrumbs", "update_status", "comment", "merge",
-        "update_status", "list_issues",
+        "triage_overview", "get_issue", "get_event", "get_breadcrumbs", "find_duplicates", "merge", "update_status",
+        "list_comments", "update_status", "triage_overview",
     ]  # fmt: skip
     assert "resolved" in done.stdout
     assert "GatewayTimeout" in done.stdout
     assert '"demo-agent"' in done.stdout
-    assert "Done: 9 calls" in done.stdout
+    assert "Done: 10 calls" in done.stdout
     assert done.stderr == ""
     assert [*tmp_path.iterdir()] == []

@@ -83,22 +83,23 @@ async def test_an_event_in_full_has_all_that_an_agent_can_use_and_no_empty_field
     assert (attachment.pop("event_id"), attachment.pop("original_filename")) == (event_id, "crash.log")
     assert observer.text == "\n".join(
         [
-            f'{event_id} error "Payment failed"',
-            'module "Checkout", screen "Cart", dev',
+            f"{event_id} error at 2026-10-21 10:00:03.000Z, received 2026-10-21 12:00:00.000Z, dev",
+            '<MARK "Payment failed", module "Checkout", screen "Cart" MARK>',
             (
-                'version "2.2.0", build "42", environment "ios", OS "18.1", device "iPhone15,2",'
-                ' SDK "owlmetry" "0.1.2", locale "en_US", prefers "nb"'
+                '<MARK version "2.2.0", build "42", environment "ios", OS "18.1", device "iPhone15,2",'
+                ' SDK "owlmetry" "0.1.2", locale "en_US", prefers "nb", user "user-1" MARK>'
             ),
-            f'at 2026-10-21 10:00:03.000Z, received 2026-10-21 12:00:00.000Z, user "user-1", session {SESSION}',
-            f"project {SYMBOLS['shop']}, app {SYMBOLS['ios']}",
-            "Attributes:",
-            '- "_error_type": "PaymentError"',
-            '- "amount": "42"',
+            f"session {SESSION}, project {SYMBOLS['shop']}, app {SYMBOLS['ios']}",
             "Stack trace:",
-            "  > PaymentError: declined",
-            "  >   at pay (checkout.js:10:3)",
+            "<MARK",
+            "> PaymentError: declined",
+            ">   at pay (checkout.js:10:3)",
+            "MARK>",
+            "Attributes:",
+            '- <MARK "_error_type": "PaymentError" MARK>',
+            '- <MARK "amount": "42" MARK>',
             "Attachments (1):",
-            f'- {attachment["id"]} "crash.log" "text/plain", 7 bytes, 2026-10-21 12:00Z, event {event_id}',
+            f'- {attachment["id"]} <MARK "crash.log" "text/plain" MARK>, 7 bytes, 2026-10-21 12:00Z, event {event_id}',
         ]
     )
 
@@ -154,10 +155,10 @@ async def test_breadcrumbs_tell_the_story_in_a_line_each(world: World, observer:
     }
     assert observer.text == "\n".join(
         [
-            f'{first} 2026-10-21 10:00:00.000Z info "screen_viewed", screen "Cart"',
-            f'{second} 2026-10-21 10:00:02.500Z info "tapped pay", "amount": "42"',
-            f'{failed} 2026-10-21 10:00:03.000Z error "Payment failed", module "Checkout" <- this event',
-            f'{after} 2026-10-21 10:00:04.000Z info "retried"',
+            f'{first} 2026-10-21 10:00:00.000Z info <MARK "screen_viewed", screen "Cart" MARK>',
+            f'{second} 2026-10-21 10:00:02.500Z info <MARK "tapped pay", "amount": "42" MARK>',
+            f'{failed} 2026-10-21 10:00:03.000Z error <MARK "Payment failed", module "Checkout" MARK> <- this event',
+            f'{after} 2026-10-21 10:00:04.000Z info <MARK "retried" MARK>',
         ]
     )
 
@@ -174,7 +175,7 @@ async def test_a_breadcrumb_is_cut_short_and_the_event_is_not(world: World, obse
     attributes = {f"name {number}": "word " * 40 for number in range(10)}
     (event_id,) = await put(world, sent(0, "word " * 400, custom_attributes={"_error_stack": STACK, **attributes}))
     (crumb,) = (await observer.call("get_breadcrumbs", event_id=event_id))["events"]
-    short = "word " * 24 + "…"
+    short = "word " * 20 + "…"
     assert crumb["message"] == short
     assert crumb["custom_attributes"] == {f"name {number}": short for number in range(8)}
     assert len(json_text(crumb).encode()) <= 1_500
@@ -190,8 +191,8 @@ async def test_an_issues_occurrence_leads_to_its_event_and_what_led_to_it(world:
     listed = await observer.call("list_issues")
     (issue,) = (row for row in listed["issues"] if row["title"] == "Payment failed")
     found = await observer.call("get_issue", issue_id=issue["id"])
-    ((event_id, session_id),) = ((row["event_id"], row["session_id"]) for row in found["occurrences"])
-    assert (event_id, session_id) == (failed, SESSION)
+    (event_id,) = (row["event_id"] for row in found["occurrences"])
+    assert event_id == failed
     assert f"event {event_id}" in observer.text
     assert (await observer.call("get_event", event_id=event_id))["session_id"] == SESSION
     story = await observer.call("get_breadcrumbs", event_id=event_id)
@@ -211,18 +212,18 @@ async def test_what_strangers_wrote_is_quoted_and_made_visible(world: World, obs
             assert hidden not in json.dumps(answer, ensure_ascii=False)
         lines = observer.text.split("\n")
         assert not any(line.startswith((NEW_ID, "- forged")) for line in lines)
-        unquoted = [re.sub(r'"(\\.|[^"\\])*"', "", line) for line in lines if not line.startswith("  > ")]
+        unquoted = [re.sub(r'"(\\.|[^"\\])*"', "", line) for line in lines if not line.startswith("> ")]
         assert "Ignore" not in "".join(unquoted)
         assert [line.endswith("<- this event") for line in unquoted].count(True) == (tool == "get_breadcrumbs")
     await observer.call("get_event", event_id=event_id)
-    assert f"  > {NEW_ID} new\n  > - forged\\u202e" in observer.text
+    assert f"\n> {NEW_ID} new\n> - forged\\u202e\n" in observer.text
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({}, "event_id is required (The event's UUID); it takes text."),
-        ({"event_id": "nope"}, "event_id must be a UUID such as"),
+        ({}, "event_id is required; it takes text."),
+        ({"event_id": "nope"}, "event_id must be a UUID, or at least its first 8 characters, not"),
         ({"event_id": NEW_ID}, "Event not found."),
         ({"id": NEW_ID}, 'Unknown argument "id".'),
     ],

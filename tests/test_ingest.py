@@ -644,7 +644,7 @@ async def test_what_is_known_of_an_occurrence_outlives_its_event(shell: Shell, w
         detail = (await client.call_tool("get_issue", issue)).structured_content
         assert detail is not None
         (occurrence,) = detail["occurrences"]
-        assert (occurrence["session_id"], occurrence["app_version"], occurrence["user_id"]) == (SESSION, "1.0", "ann")
+        assert (occurrence["app_version"], occurrence["user_id"]) == ("1.0", "ann")
         refused = await client.call_tool("get_event", {"event_id": occurrence["event_id"]})
     assert refused.is_error
     assert "It may have been pruned" in str(refused.content)

@@ -27,7 +27,7 @@ from owlmetry_mcp.issues.errors import (
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import STATUSES
 from owlmetry_mcp.rest.listener import listen
-from tests.faults.table import READS, WRITES
+from tests.faults.table import READS, TRIAGE, WRITES
 from tests.world import FIXTURE, SYMBOLS, no_wait
 
 SHOP, BUSY = SYMBOLS["shop"], SYMBOLS["i_busy"]
@@ -210,7 +210,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
-FIELDS = [*ISSUE, "issues", "projects", "comments", "error", "type"]
+FIELDS = [*ISSUE, "issues", "projects", "comments", "occurrences", "error", "type"]
 SHAPED = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON))
 ANSWERS = (JSON | SHAPED).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200)
 
@@ -232,7 +232,7 @@ async def test_any_answer_at_all_gives_a_result_or_one_of_our_errors() -> None:
         generate()
         for number, (content, code) in enumerate(examples):
             body, status = (b"" if code == 204 else content), code
-            operations = [*(READS | WRITES).values()]
-            for operation in (operations[number % len(operations)], operations[(number + 5) % len(operations)]):
+            operations = [*(READS | TRIAGE | WRITES).values()]
+            for operation in (operations[number % len(operations)], operations[(number + 7) % len(operations)]):
                 with suppress(OwlmetryError):
                     await operation(backend)

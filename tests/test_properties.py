@@ -19,7 +19,7 @@ from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.rest.app import create_app
 from owlmetry_mcp.rest.doors import LoginBrake
-from owlmetry_mcp.server.untrusted import indented, quoted, visible
+from owlmetry_mcp.server.untrusted import Fence, quoted, visible
 from tests.world import FIXTURE, SECRETS, SYMBOLS, World, no_wait
 
 SHOP, TIMEOUT, COMMENT = SYMBOLS["shop"], SYMBOLS["i_timeout"], SYMBOLS["c_2"]
@@ -138,5 +138,5 @@ def test_any_strangers_words_stay_on_their_line_and_in_their_quotes(words: str) 
     line = quoted(words)
     assert len(line.splitlines()) == 1
     assert re.fullmatch(r'"(?:[^"\\]|\\.)*"', line)
-    assert all(part.startswith("  > ") for part in indented(words).splitlines())
+    assert all(part.startswith("> ") for part in Fence().block(words).splitlines()[1:-1])
     assert visible(visible(words)) == visible(words)

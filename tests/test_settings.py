@@ -20,6 +20,10 @@ DEFAULTS = Settings(
     call_timeout=45.0,
     project_id=None,
     agent_name=None,
+    read_only=False,
+    tools=None,
+    confirm="auto",
+    max_result_bytes=24_000,
     log_level="warning",
 )
 CONFIG = {

@@ -41,7 +41,7 @@ async def test_a_client_starts_it_with_no_configuration_and_gets_an_issue_tracke
         if mode != "2026-07-28":  # pinned, the client asks nothing of the server before its first call
             assert client.server_info
             assert (client.server_info.name, client.server_info.version) == ("owlmetry-mcp", __version__)
-        assert len((await client.list_tools()).tools) == 12
+        assert len((await client.list_tools()).tools) == 14
         me = (await client.call_tool("whoami", {})).structured_content
         assert me is not None
         assert (me["name"], me["team"]["name"]) == ("claude-code", "My team")

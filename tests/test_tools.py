@@ -17,8 +17,8 @@ from tests.agent import Agent, agent_of
 from tests.world import FIXTURE, SYMBOLS, World
 
 TOOLS = [
-    "list_issues", "get_issue", "get_event", "get_breadcrumbs", "update_status", "merge", "comment", "list_comments",
-    "edit_comment", "delete_comment", "list_projects", "whoami",
+    "triage_overview", "list_issues", "get_issue", "get_event", "get_breadcrumbs", "find_duplicates", "update_status",
+    "merge", "comment", "list_comments", "edit_comment", "delete_comment", "list_projects", "whoami",
 ]  # fmt: skip
 SHOP, BLOG, TIMEOUT = SYMBOLS["shop"], SYMBOLS["blog"], SYMBOLS["i_timeout"]
 NEW_ID = "0b530b59-26e7-4bc6-a9da-167f4066bd78"
@@ -27,8 +27,8 @@ NEW_ID = "0b530b59-26e7-4bc6-a9da-167f4066bd78"
 # What the server says of itself
 
 
-async def test_the_tools_say_what_they_do_in_16_000_bytes(agent: Agent) -> None:
-    async with agent.connected() as client:
+async def test_the_tools_say_what_they_do_in_16_000_bytes(world: World) -> None:
+    async with agent_of(world, "mia").connected() as client:
         tools = (await client.list_tools()).tools
     assert [tool.name for tool in tools] == TOOLS
     for tool in tools:
@@ -63,7 +63,10 @@ async def test_the_instructions_tell_the_life_of_an_issue_in_2_000_characters(ag
         assert word in INSTRUCTIONS
 
 
-READS = ("list_issues", "get_issue", "get_event", "get_breadcrumbs", "list_comments", "list_projects", "whoami")
+READS = (
+    "triage_overview", "list_issues", "get_issue", "get_event", "get_breadcrumbs", "find_duplicates", "list_comments",
+    "list_projects", "whoami",
+)  # fmt: skip
 HINTS = {
     "update_status": (False, True),
     "merge": (True, True),
@@ -107,7 +110,8 @@ async def test_a_list_row_keeps_to_its_budget_and_has_no_empty_fields(agent: Age
         assert all(
             value not in (None, False, [], "") for value in row.values() if not isinstance(value, int) or value is False
         )
-        assert line.startswith(f'{row["id"]} {row["status"]} "{row["title"]}"')
+        assert line.startswith(f"{row['id']} {row['status']} ")
+        assert f'<MARK "{row["title"]}"' in line
 
 
 async def test_the_team_level_list_names_projects_and_shows_production_alone(agent: Agent) -> None:
@@ -128,8 +132,8 @@ async def test_the_team_level_list_names_projects_and_shows_production_alone(age
         "project_name": "Shop",
     }
     assert agent.text.split("\n")[0] == (
-        f'{SYMBOLS["i_timeout_dup"]} new "Connection refused by peer", 3 occurrences, 2 users,'
-        ' last 2026-10-20 15:00Z in "2.2.0", "Shop"/"Shop iOS"/"NetworkService"'
+        f"{SYMBOLS['i_timeout_dup']} new 3 occ., 2 users, 2026-10-20 15:00Z,"
+        ' <MARK "Connection refused by peer" in "2.2.0", "Shop"/"Shop iOS"/"NetworkService" MARK>'
     )
 
 
@@ -154,7 +158,7 @@ async def test_a_long_title_is_cut_between_words_in_lists_alone(world: World, ag
     title = "word " * 400
     world.store.write(lambda tx: tx.run("UPDATE issues SET title = ? WHERE id = ?", (title, TIMEOUT)))
     row = next(row for row in (await agent.call("list_issues"))["issues"] if row["id"] == TIMEOUT)
-    assert row["title"] == "word " * 24 + "…"
+    assert row["title"] == "word " * 20 + "…"
     assert f'"{row["title"]}"' in agent.text
     assert (await agent.call("get_issue", issue_id=TIMEOUT))["title"] == title
 
@@ -179,14 +183,16 @@ async def test_an_issue_in_full_keeps_the_apis_shape(agent: Agent) -> None:
     for said in (
         TIMEOUT,
         '"Connection refused"',
-        "4 occurrences, 2 users",
+        "4 occ., 2 users",
         '"Mia Member"',
-        "  > All occurrences",
+        "\n> All occurrences",
         '"crash.log"',
     ):
         assert said in agent.text
-    for row in (*found["occurrences"], *found["comments"], *found["attachments"]):
+    for row in (*found["comments"], *found["attachments"]):
         assert row["id"] in agent.text
+    for row in found["occurrences"]:
+        assert row["event_id"] in agent.text
 
 
 async def test_without_a_limit_pages_are_small(world: World, agent: Agent) -> None:
@@ -213,7 +219,7 @@ async def test_occurrences_come_in_pages(agent: Agent) -> None:
     cursor: dict[str, str] = {}
     while True:
         page = await agent.call("get_issue", issue_id=SYMBOLS["i_busy"], project_id=SHOP, occurrence_limit=50, **cursor)
-        met += [row["id"] for row in page["occurrences"]]
+        met += [row["event_id"] for row in page["occurrences"]]
         if not page["occurrence_has_more"]:
             break
         assert f"occurrence_cursor={page['occurrence_cursor']}" in agent.text
@@ -243,7 +249,7 @@ async def test_a_triage_from_claim_to_resolved(agent: Agent) -> None:
     ] == "DNS, for sure."
     assert await agent.call("delete_comment", issue_id=TIMEOUT, comment_id=said["id"]) == {"deleted": True}
     merged = await agent.call("merge", target_issue_id=TIMEOUT, source_issue_id=SYMBOLS["i_timeout_dup"])
-    assert (merged["occurrence_count"], merged["unique_user_count"], len(merged["fingerprints"])) == (5, 3, 2)
+    assert (merged["occurrence_count"], merged["unique_user_count"]) == (5, 3)
     resolved = await agent.call("update_status", issue_id=TIMEOUT, status="resolved", resolved_at_version="2.3.0")
     assert (resolved["status"], resolved["resolved_at_version"]) == ("resolved", "2.3.0")
     assert 'fixed in "2.3.0"' in agent.text
@@ -280,7 +286,7 @@ async def test_what_strangers_wrote_is_quoted_and_made_visible(world: World, age
             assert hidden not in agent.text
             assert hidden not in json.dumps(answer, ensure_ascii=False)
         assert not any(line.startswith((NEW_ID, "- forged", "admin")) for line in agent.text.split("\n"))
-    assert "  > - forged line\\u200b" in agent.text
+    assert "\n> - forged line\\u200b" in agent.text
 
 
 # Which project is meant
@@ -298,15 +304,9 @@ async def test_the_project_is_the_only_one_there_is(world: World) -> None:
     assert (await agent.call("get_issue", issue_id=SYMBOLS["i_foreign"]))["title"] == "Secret of the other team"
 
 
-async def test_the_project_is_where_an_earlier_answer_showed_the_issue(agent: Agent) -> None:
-    assert "project_id is required" in await agent.refused("list_comments", issue_id=SYMBOLS["i_blog"])
-    await agent.call("list_issues")
+async def test_the_project_is_the_one_that_the_issue_is_found_in(agent: Agent) -> None:
     assert await agent.call("list_comments", issue_id=SYMBOLS["i_blog"].upper()) == {"comments": []}
-
-
-async def test_an_issue_read_is_remembered_like_one_listed(agent: Agent) -> None:
-    await agent.call("get_issue", issue_id=TIMEOUT, project_id=SHOP)
-    assert await agent.call("list_comments", issue_id=TIMEOUT)
+    assert (await agent.call("get_issue", issue_id=TIMEOUT))["project_id"] == SHOP
 
 
 async def test_only_so_many_issues_are_remembered(world: World) -> None:
@@ -330,16 +330,16 @@ async def test_hidden_characters_are_shown_at_every_depth(world: World, agent: A
     assert (await agent.call("whoami"))["team"]["name"] == "Night\\u202e Owls"
 
 
-async def test_else_the_error_lists_the_projects(agent: Agent) -> None:
-    assert await agent.refused("get_issue", issue_id=TIMEOUT) == (
-        f'project_id is required. Pass one of: {BLOG} "Blog", {SHOP} "Shop".'
+async def test_an_issue_that_is_nowhere_is_said_to_be_so(agent: Agent) -> None:
+    assert await agent.refused("get_issue", issue_id=NEW_ID) == (
+        "Issue not found. It may have been merged into another; list_issues shows what there is."
     )
 
 
-async def test_a_key_that_may_not_list_projects_is_told_what_to_do(world: World) -> None:
+async def test_a_key_that_may_not_list_projects_still_finds_an_issues_project(world: World) -> None:
     world.store.write(lambda tx: tx.run("""UPDATE api_keys SET permissions = '["issues:read"]'"""))
     agent = agent_of(world)
-    assert "OWLMETRY_PROJECT_ID" in await agent.refused("get_issue", issue_id=TIMEOUT)
+    assert (await agent.call("get_issue", issue_id=TIMEOUT))["title"] == "Connection refused"
 
 
 # Who acts

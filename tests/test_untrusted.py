@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from owlmetry_mcp.server.untrusted import indented, quoted, visible
+from owlmetry_mcp.server.untrusted import Fence, quoted, visible
 
 HIDDEN = [
     "\x00", "\x1b[31m", "\x07", "\x7f", "\x85", "\r", "\u200b", "\u200d", "\u202e", "\u2066", "\u2028", "\u2029",
@@ -14,7 +14,7 @@ HIDDEN = [
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids=ascii)
 def test_what_cannot_be_seen_is_shown_as_its_escape(hidden: str) -> None:
-    for show in (visible, quoted, indented):
+    for show in (visible, quoted, Fence().block):
         shown = show(f"a{hidden}b")
         assert hidden[0] not in shown
         assert "\\" in shown
@@ -36,7 +36,10 @@ def test_quoted_text_cannot_close_its_quotes_or_begin_a_line() -> None:
 
 
 def test_every_line_of_a_comment_is_marked_as_a_quotation() -> None:
-    assert indented("one\n- two\r\nthree\u2028four") == "  > one\n  > - two\\r\n  > three\\u2028four"
+    first, *lines, last = Fence().block("one\n- two\r\nthree\u2028four").split("\n")
+    assert lines == ["> one", "> - two\\r", "> three\\u2028four"]
+    assert (first[0], last[-1]) == ("<", ">")
+    assert first[1:] == last[:-1]
 
 
 @pytest.mark.parametrize("plain", ["Überlauf in Zeile 3", "メモリ不足", "🦉 failed", "a\tb", "é"])

@@ -1,7 +1,8 @@
 """The recorded world: two teams with their issues, in a store, and a clock that moves when it is told to."""
 
 import json
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -89,7 +90,7 @@ class LiveWorld(World):
 
     def acting_with(self, credential: str) -> Backend:
         if credential not in self._backends:
-            self._backends[credential] = LiveBackend(Wire(self.endpoint, credential, self._timeouts))
+            self._backends[credential] = LiveBackend(Wire(self.endpoint, credential, self._timeouts), self.clock)
         return self._backends[credential]
 
     async def aclose(self) -> None:
@@ -140,6 +141,18 @@ class HttpFace:
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
+
+
+@asynccontextmanager
+async def acted_on(store: Store, clock: FakeClock, face: HttpFace, target: str) -> AsyncIterator[World]:
+    """A store's world, acted on over HTTP where the target is `live`, and in the store itself otherwise."""
+    if target != "live":
+        yield World(store, clock)
+        return
+    face.store = store
+    world = LiveWorld(store, clock, face.endpoint)
+    yield world
+    await world.aclose()
 
 
 async def no_wait(_: float) -> None:

@@ -1,10 +1,12 @@
 """The Backend protocol: an issue tracker, opened for one credential and acting as it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, Overview
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.models import (
+    App,
     Comment,
     Event,
     EventDetail,
@@ -16,6 +18,9 @@ from owlmetry_mcp.issues.models import (
     IssuePage,
     Project,
 )
+
+Progress = Callable[[str], Awaitable[None]]
+"""Told what has been read so far, by an operation that may have to ask a server many times."""
 
 
 class Backend(Protocol):
@@ -124,6 +129,45 @@ class Backend(Protocol):
     async def get_breadcrumbs(self, event_id: str, *, limit: int | None = None) -> list[Event]:
         """What led to an event: the latest `limit` events of its session and its mode up to it, the event itself among
         them, in the order they happened; and up to 5 that came after it.
+        """
+        ...
+
+    # What the API does not have, and a triage needs. The embedded store counts; a live server is asked for what it
+    # lists, up to a bound, and the answer's `coverage` says how far that went.
+
+    async def list_apps(self, progress: Progress) -> list[App]:
+        """The apps of all projects of the caller's teams, by name; of a live server, those with issues."""
+        ...
+
+    async def find_issues(self, prefix: str, progress: Progress) -> FoundIssues:
+        """The issues, of all projects and modes, whose ids begin so: 8 to 36 characters of a UUID, in any case.
+
+        Raises:
+            InvalidInputError: it is no such beginning.
+        """
+        ...
+
+    async def find_events(self, prefix: str) -> list[str]:
+        """The ids of at most 10 events that begin so; of a live server, of those that answers have shown."""
+        ...
+
+    async def examine(self, project_id: str, issue_id: str, *, latest: int, progress: Progress) -> Examination:
+        """An issue with its `latest` occurrences and a summary of all; of a live server, of those its pages show."""
+        ...
+
+    async def overview(self, project_id: str | None, progress: Progress) -> Overview:
+        """Of one project, in both modes; without it, of all projects of the caller's teams, production alone."""
+        ...
+
+    async def coincidences(self, project_id: str, issue_id: str | None, progress: Progress) -> Coincidences:
+        """Which of a project's issues were seen in the same sessions within 5 seconds of each other, development and
+        production apart; of one issue, or of all. The most sessions first, at most 10,000 pairs.
+        """
+        ...
+
+    async def version(self) -> str | None:
+        """A text that is another one whenever anything may have changed, whoever changed it, since it was last asked
+        for. None: this cannot be told, look. It asks for no permission, since it says nothing of what changed.
         """
         ...
 

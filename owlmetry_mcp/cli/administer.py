@@ -17,7 +17,7 @@ _ID_WIDTH = 36
 
 def create_key(parsed: Namespace, settings: Settings) -> None:
     is_agent = parsed.type == "agent"
-    others = {"--app": parsed.app} if is_agent else {"--team": parsed.team, "--read-only": parsed.read_only}
+    others = {"--app": parsed.app} if is_agent else {"--team": parsed.team, "--read-only": parsed.reads}
     if idle := [flag for flag, given in others.items() if given]:
         raise InvalidInputError(f"{idle[0]} says nothing of a key of type {parsed.type}", "Leave it out.")
     with Store(settings.store) as store:
@@ -26,7 +26,7 @@ def create_key(parsed: Namespace, settings: Settings) -> None:
             if is_agent:
                 team = administration.find_team(tx, parsed.team)
                 return *administration.create_agent_key(
-                    tx, team.key, parsed.name, read_only=parsed.read_only, days=parsed.expires
+                    tx, team.key, parsed.name, read_only=parsed.reads, days=parsed.expires
                 ), f"in the team {team.name}"
             app = administration.find_app(tx, parsed.app)
             return *administration.create_event_key(

@@ -76,14 +76,12 @@ async def _triage(store: Path, console: Console) -> None:
 
 
 async def _one_triage(agent: _Agent) -> None:
-    agent.think("What is there? Production issues of all projects, most recently seen first.")
-    issues = (await agent.call("list_issues"))["issues"]
-    payment, duplicate = issues[0]["id"], issues[1]["id"]
-    if issues[0]["occurrence_count"] < issues[1]["occurrence_count"]:
-        payment, duplicate = duplicate, payment
+    agent.think("What is there, and what matters first?")
+    overview = await agent.call("triage_overview")
+    payment = overview["new"][0]["id"]
 
-    agent.think("The most frequent one, in full.")
-    detail = await agent.call("get_issue", issue_id=payment, occurrence_limit=3)
+    agent.think("The one that hits most users: all that is known of it.")
+    detail = await agent.call("get_issue", issue_id=payment)
 
     agent.think("What does one of its events say?")
     event = detail["occurrences"][0]["event_id"]
@@ -92,18 +90,20 @@ async def _one_triage(agent: _Agent) -> None:
     agent.think("And what led to it?")
     await agent.call("get_breadcrumbs", event_id=event)
 
-    agent.think("Claim it, so that no other agent works on it too.")
-    await agent.call("update_status", issue_id=payment, status="in_progress")
+    agent.think("Is it the same as another?")
+    (group,) = (await agent.call("find_duplicates", issue_id=payment))["groups"]
 
-    agent.think("Say what was found, under its own identity.")
-    finding = "Both gateway errors come from the same sessions: the client gives up after 5 s, the gateway after 30."
-    await agent.call("comment", issue_id=payment, body=finding)
+    agent.think("It is: the same sessions, the same seconds. Merge them, so that nothing is worked on twice.")
+    target, sources = group["target"]["id"], [row["id"] for row in group["duplicates"]]
+    await agent.call("merge", target_issue_id=target, source_issue_ids=sources)
 
-    agent.think("The other one is the same failure seen from another module: merge it.")
-    await agent.call("merge", target_issue_id=payment, source_issue_id=duplicate)
+    agent.think("Claim it, so that no other agent works on it too, and say what was found, under its own identity.")
+    finding = "The client gives up on the gateway after 5 s, and checkout reports that once more 2.5 s later."
+    await agent.call("update_status", issue_id=target, status="in_progress", comment=finding)
+    await agent.call("list_comments", issue_id=target)
 
     agent.think("The fix is in 4.2.1. Should it be seen in a newer version, it will come back as regressed.")
-    await agent.call("update_status", issue_id=payment, status="resolved", resolved_at_version="4.2.1")
+    await agent.call("update_status", issue_id=target, status="resolved", resolved_at_version="4.2.1")
 
     agent.think("What is left to do?")
-    await agent.call("list_issues", status="regressed")
+    await agent.call("triage_overview")

@@ -116,7 +116,7 @@ def _key_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser, t
         help="client and import keys send the events of an app (default: agent)",
     )
     create.add_argument("--app", metavar="NAME|ID", help="of a client or import key (default: the store's only app)")
-    create.add_argument("--read-only", action="store_true", help="may list and read, and change nothing")
+    create.add_argument("--read-only", dest="reads", action="store_true", help="may list and read, and change nothing")
     create.add_argument("--expires", type=int, metavar="DAYS", help="valid for so many days (default: for good)")
     _command(keys, "list", "administer.list_keys", "show the keys, without their secrets", store)
     revoke = _command(keys, "revoke", "administer.revoke_key", "make a key invalid for good", store)
@@ -172,8 +172,13 @@ def _server_flags() -> ArgumentParser:
         ("--call-timeout", "SECONDS", "for a whole call, with all its attempts (OWLMETRY_CALL_TIMEOUT)"),
         ("--project-id", "ID", "the project meant where none is named (OWLMETRY_PROJECT_ID)"),
         ("--agent-name", "NAME", "whom the agent acts as where it has no key (OWLMETRY_AGENT_NAME)"),
+        ("--tools", "NAMES", "offer these tools alone, with commas between them (OWLMETRY_TOOLS)"),
+        ("--confirm", "WHEN", "ask a person before merge and delete_comment: auto, always, never (OWLMETRY_CONFIRM)"),
+        ("--max-result-bytes", "BYTES", "no result is longer (OWLMETRY_MAX_RESULT_BYTES)"),
     ):
         flags.add_argument(flag, metavar=metavar, default=SUPPRESS, help=summary)
+    summary = "offer no tool that writes (OWLMETRY_READ_ONLY)"
+    flags.add_argument("--read-only", action="store_const", const="true", default=SUPPRESS, help=summary)
     return flags
 
 

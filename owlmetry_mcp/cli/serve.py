@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 import anyio
 
 from owlmetry_mcp.backends.base import Backend, BackendOpener
+from owlmetry_mcp.issues.parameters import shown
+from owlmetry_mcp.server.catalogue import CATALOGUE
 from owlmetry_mcp.server.desk import Desk
+from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.server import TriageServer
-from owlmetry_mcp.settings import Settings
+from owlmetry_mcp.settings import Settings, SettingsError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -30,12 +33,31 @@ def serve(_: Namespace, settings: Settings) -> None:
             "`owlmetry-mcp demo` shows what it does. Ctrl-C ends it.",
             file=sys.stderr,
         )
+    options = _options(settings)
     open_backend, close = _live(settings) if settings.backend == "live" else _embedded(settings)
     _leave_at_once_on_signals()
     try:
-        anyio.run(TriageServer(Desk(open_backend, settings.project_id)).run_stdio_async)
+        anyio.run(TriageServer(Desk(open_backend, settings.project_id), options).run_stdio_async)
     finally:
         close()
+
+
+def _options(settings: Settings) -> Options:
+    """
+    Raises:
+        SettingsError: a tool is named that there is not.
+    """
+    unknown = [name for name in settings.tools or () if name not in CATALOGUE]
+    if unknown:
+        raise SettingsError(
+            [f"OWLMETRY_TOOLS: there is no tool {shown(name)}; there are {', '.join(CATALOGUE)}" for name in unknown]
+        )
+    return Options(
+        max_result_bytes=settings.max_result_bytes,
+        confirm=settings.confirm,
+        read_only=settings.read_only,
+        tools=None if settings.tools is None else frozenset(settings.tools),
+    )
 
 
 def _embedded(settings: Settings) -> tuple[BackendOpener, Callable[[], None]]:

@@ -4,9 +4,9 @@ Source of the fields: the API reference ("Issues"), and the answers of a running
 versions to issues and `app_user_id` to occurrences.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from owlmetry_mcp.issues.lifecycle import Status
 
@@ -18,6 +18,15 @@ Platform = Literal["apple", "android", "web", "backend"]
 Level = Literal["info", "debug", "warn", "error"]
 Order = Literal["asc", "desc"]
 
+# A server's answers are held to these: what stands in them unquoted can be nothing but what it is.
+_HEX = "[0-9a-fA-F]"
+Id = Annotated[str, StringConstraints(pattern=rf"^{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}$")]
+Instant = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}[0-9:.]{0,16}(Z|[+-][0-9:]{2,5})$")
+]
+Cursor = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,300}$")]
+Fingerprint = Annotated[str, StringConstraints(pattern=rf"^{_HEX}{{1,128}}$")]
+
 
 class Resource(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True, use_attribute_docstrings=True)
@@ -26,9 +35,9 @@ class Resource(BaseModel):
 class Issue(Resource):
     """Errors with the same fingerprints, as one thing to be dealt with."""
 
-    id: str
-    app_id: str
-    project_id: str
+    id: Id
+    app_id: Id
+    project_id: Id
     status: Status
     title: str
     source_module: str | None
@@ -43,13 +52,13 @@ class Issue(Resource):
     last_seen_app_version: str | None
     first_seen_sdk_version: str | None
     last_seen_sdk_version: str | None
-    first_seen_at: str
-    last_seen_at: str
-    last_notified_at: str | None
-    snoozed_at: str | None
-    created_at: str
-    updated_at: str
-    fingerprints: list[str]
+    first_seen_at: Instant
+    last_seen_at: Instant
+    last_notified_at: Instant | None
+    snoozed_at: Instant | None
+    created_at: Instant
+    updated_at: Instant
+    fingerprints: list[Fingerprint]
     """SHA-256 hex digests, in no order."""
     app_name: str | None = None
     """Missing in the answers to a status change and a merge."""
@@ -60,7 +69,7 @@ class Issue(Resource):
 class IssuePage(Resource):
     issues: list[Issue]
     """Most recently seen first."""
-    cursor: str | None
+    cursor: Cursor | None
     """Opaque; gives the next page. None on the last one."""
     has_more: bool
 
@@ -68,32 +77,32 @@ class IssuePage(Resource):
 class Occurrence(Resource):
     """A session in which an issue was seen."""
 
-    id: str
-    issue_id: str
-    session_id: str
+    id: Id
+    issue_id: Id
+    session_id: Id
     user_id: str | None
     app_user_id: str | None = None
     app_version: str | None
     sdk_name: str | None
     sdk_version: str | None
     environment: str | None
-    event_id: str | None
+    event_id: Id | None
     country_code: str | None
-    timestamp: str
-    created_at: str
+    timestamp: Instant
+    created_at: Instant
 
 
 class Comment(Resource):
-    id: str
-    issue_id: str
+    id: Id
+    issue_id: Id
     author_type: AuthorType
-    author_id: str
+    author_id: Id
     """The agent key's id, or the user's."""
     author_name: str
     body: str
     """Markdown."""
-    created_at: str
-    updated_at: str
+    created_at: Instant
+    updated_at: Instant
 
 
 class Deleted(Resource):
@@ -101,25 +110,25 @@ class Deleted(Resource):
 
 
 class Attachment(Resource):
-    id: str
-    event_id: str | None
+    id: Id
+    event_id: Id | None
     original_filename: str
     content_type: str
     size_bytes: int
-    uploaded_at: str | None
-    created_at: str
+    uploaded_at: Instant | None
+    created_at: Instant
 
 
 class Event(Resource):
     """Something that an app's SDK reported in a session; errors are what issues are made of."""
 
-    id: str
-    app_id: str
+    id: Id
+    app_id: Id
     client_event_id: str | None
     """Given by whoever sent it: the same one twice is one event."""
-    session_id: str
+    session_id: Id
     user_id: str | None
-    api_key_id: str | None
+    api_key_id: Id | None
     """The client or import key it came with; None if it came from a file."""
     level: Level
     source_module: str | None
@@ -138,19 +147,19 @@ class Event(Resource):
     preferred_language: str | None
     country_code: str | None
     is_dev: bool
-    timestamp: str
+    timestamp: Instant
     """When it happened, by the sender's clock."""
-    received_at: str
+    received_at: Instant
 
 
 class EventDetail(Event):
-    project_id: str
+    project_id: Id
     attachments: list[Attachment]
 
 
 class EventPage(Resource):
     events: list[Event]
-    cursor: str | None
+    cursor: Cursor | None
     """Opaque; gives the next page. None on the last one."""
     has_more: bool
 
@@ -176,7 +185,7 @@ class Ingested(Resource):
 class IssueDetail(Issue):
     occurrences: list[Occurrence]
     """A page of them, most recent first."""
-    occurrence_cursor: str | None
+    occurrence_cursor: Cursor | None
     occurrence_has_more: bool
     occurrences_seen: int | None = None
     """Set where a server's paging loses occurrences: how many of `occurrence_count` could be reached so far."""
@@ -187,15 +196,23 @@ class IssueDetail(Issue):
 
 
 class Project(Resource):
-    id: str
-    team_id: str
+    id: Id
+    team_id: Id
     name: str
     slug: str
-    created_at: str
+    created_at: Instant
+
+
+class App(Resource):
+    id: Id
+    project_id: Id
+    name: str
+    bundle_id: str | None = None
+    """Missing where the backend does not tell."""
 
 
 class Team(Resource):
-    id: str
+    id: Id
     name: str
     slug: str
 
@@ -205,7 +222,7 @@ class Membership(Team):
 
 
 class User(Resource):
-    id: str
+    id: Id
     email: str
     name: str
 
@@ -215,12 +232,12 @@ class KeyIdentity(Resource):
 
     type: Literal["api_key"] = "api_key"
     key_type: KeyType
-    id: str | None = None
+    id: Id | None = None
     """Missing in a live server's answer, as is the name."""
     name: str | None = None
     team: Team
     permissions: list[str]
-    expires_at: str | None = None
+    expires_at: Instant | None = None
 
 
 class UserIdentity(Resource):

@@ -18,6 +18,8 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # What ECMAScript's trim() takes off, as the server runs on it; Python's strip() differs at both ends of the list.
 BLANK = "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # noqa: E501
 _SHOWN_LENGTH = 60
+_SHORTEST_PREFIX = 8
+_ANY_UUID = "00000000-0000-0000-0000-000000000000"
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -28,7 +30,9 @@ def shown(value: object) -> str:
         text = json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
-    return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
+    if len(text) <= _SHOWN_LENGTH:
+        return text
+    return f'{text[: _SHOWN_LENGTH - 2]}…"' if isinstance(value, str) else f"{text[: _SHOWN_LENGTH - 1]}…"
 
 
 def trimmed(text: str) -> str:
@@ -41,6 +45,15 @@ def uuid(name: str, value: object) -> str:
         return value.lower()
     raise InvalidInputError(
         f"{name} must be a UUID such as 0b530b59-26e7-4bc6-a9da-167f4066bd78, not {shown(value)}",
+    )
+
+
+def uuid_prefix(name: str, value: object) -> str:
+    """The first 8 to 36 characters of an id, in lower case."""
+    if isinstance(value, str) and len(value) >= _SHORTEST_PREFIX and UUID.fullmatch(value + _ANY_UUID[len(value) :]):
+        return value.lower()
+    raise InvalidInputError(
+        f"{name} must be an id, or its first 8 characters or more, such as 0b530b59, not {shown(value)}"
     )
 
 

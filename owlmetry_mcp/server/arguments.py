@@ -2,17 +2,41 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Annotated, Any
 
 from mcp.server.mcpserver.tools import Tool
-from pydantic import ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from owlmetry_mcp.issues.parameters import shown
 
 Schema = dict[str, Any]
 
-_PROSE = ("body",)  # where "null" is a word
+MAX_BATCH = 50
+"""Issues that one call changes."""
+
+_PROSE = ("body", "comment")  # where "null" is a word
 _MOST_NAMED = 5
+
+
+def no_flag(value: object) -> object:
+    """Not true or false, which pydantic takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("a flag is no number")  # noqa: TRY004 - what pydantic makes a fault of
+    return value
+
+
+def one_or_more(value: object) -> object:
+    """A single id as a list of one, as models like to give it."""
+    return [value] if isinstance(value, str) else value
+
+
+IssueId = str
+EventId = str
+ProjectId = Annotated[str | None, Field(description="Id, name or slug; needed only where the server cannot tell it")]
+Ids = Annotated[list[str] | None, Field(min_length=1, max_length=MAX_BATCH), BeforeValidator(one_or_more)]
+Body = Annotated[str, Field(description="Markdown")]
+Cursor = Annotated[str | None, Field(description="From the page before")]
+Count = Annotated[int, Field(ge=1), BeforeValidator(no_flag)]
 
 
 def slimmed(schema: Schema) -> Schema:
@@ -25,18 +49,13 @@ def slimmed(schema: Schema) -> Schema:
 def _slimmed(argument: Schema) -> Schema:
     choices = [choice for choice in argument.get("anyOf", ()) if choice != {"type": "null"}]
     merged = argument | (choices[0] if choices else {})
+    if items := merged.get("items"):
+        merged |= {"items": _slimmed(items)}
     return {
         name: value
         for name, value in merged.items()
         if name not in ("title", "anyOf") and not (name == "default" and value is None)
     }
-
-
-def no_flag(value: object) -> object:
-    """Not true or false, which pydantic takes for 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("a flag is no number")  # noqa: TRY004 - what pydantic makes a fault of
-    return value
 
 
 def refused(tool: Tool, arguments: Mapping[str, Any]) -> str:
@@ -52,6 +71,12 @@ def refused(tool: Tool, arguments: Mapping[str, Any]) -> str:
         named.append(f"{len(strange) - _MOST_NAMED} more are unknown.")
     takes = f"{tool.name} takes {', '.join(known)}." if known else f"{tool.name} takes no arguments."
     return " ".join([*named, takes])
+
+
+def own_words(arguments: Mapping[str, Any]) -> frozenset[str]:
+    """The caller's own, as errors quote them."""
+    values = [value for given in arguments.values() for value in (given if isinstance(given, list) else [given])]
+    return frozenset(shown(value) for value in values if isinstance(value, str))
 
 
 def unknown_tool(name: str, tools: Mapping[str, Tool]) -> str:
@@ -88,5 +113,7 @@ def _takes(schema: Schema) -> str:
             return f"a whole number, {schema['minimum']} or more"
         case "boolean":
             return "true or false"
+        case "array":
+            return f"a list of {schema['minItems']} to {schema['maxItems']} ids"
         case _:
             return "text"

@@ -1,15 +1,41 @@
-"""What the tools of one server share: the backend for the client at hand, and which project an issue is in."""
+"""What the tools of one server share: the backend for the client at hand, and what is meant where an id is not whole.
 
-from collections.abc import Iterable
+Ids may be given as unique beginnings of at least 8 characters; projects, apps and teams by name or slug too.
+"""
 
-from owlmetry_mcp.backends.base import Backend, BackendOpener
-from owlmetry_mcp.issues.errors import InvalidInputError, PermissionDeniedError
-from owlmetry_mcp.issues.models import Issue
-from owlmetry_mcp.issues.parameters import uuid
+import re
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from owlmetry_mcp.backends.base import Backend, BackendOpener, Progress
+from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, PermissionDeniedError
+from owlmetry_mcp.issues.models import Issue, KeyIdentity
+from owlmetry_mcp.issues.parameters import UUID, shown
 from owlmetry_mcp.server.untrusted import quoted
+
+CLIENT_NAME: ContextVar[str | None] = ContextVar("client_name", default=None)
+"""What the client whose request is being served calls itself."""
 
 MAX_REMEMBERED = 10_000
 """Issues whose projects are remembered; the oldest are forgotten first."""
+
+_LEAST_PREFIX = 8
+_PREFIX = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]*)?", re.ASCII)
+_MOST_NAMED = 10
+_NO_SLUG = re.compile(r"[^a-z0-9]+")
+
+
+class Named(NamedTuple):
+    """Something that has names besides its id."""
+
+    id: str
+    name: str
+    slug: str
+
+
+async def unheard(_: str) -> None:
+    """Progress that no one is told."""
 
 
 class Desk:
@@ -20,11 +46,12 @@ class Desk:
         self._backends: dict[str | None, Backend] = {}
         self._projects: dict[str, str] = {}
 
-    def backend(self, client_name: str | None) -> Backend:
-        """The backend for a client that calls itself so: the same one each time."""
-        if client_name not in self._backends:
-            self._backends[client_name] = self._open_backend(client_name)
-        return self._backends[client_name]
+    def backend(self) -> Backend:
+        """The backend for the client at hand: the same one each time."""
+        client = CLIENT_NAME.get()
+        if client not in self._backends:
+            self._backends[client] = self._open_backend(client)
+        return self._backends[client]
 
     def remember(self, issues: Iterable[Issue]) -> None:
         """Where issues are that an answer showed."""
@@ -33,26 +60,150 @@ class Desk:
         while len(self._projects) > MAX_REMEMBERED:
             del self._projects[next(iter(self._projects))]
 
-    async def project_of(self, backend: Backend, issue_id: str, project_id: str | None) -> str:
-        """The project named, else the configured one, else where an answer showed the issue, else the only one.
+    async def issue(
+        self, issue_id: str, project: str | None = None, name: str = "issue_id", progress: Progress = unheard
+    ) -> tuple[str, str]:
+        """The ids of an issue's project and of the issue.
+
+        The project is the one named, else the configured one, else where an answer showed the issue, else the only
+        one, else the one in which it is found.
 
         Raises:
-            InvalidInputError: there are several, and the error lists them; or the issue's id is no UUID.
+            InvalidInputError: it is neither an id nor the beginning of one, or of several issues'; or its project
+                cannot be told, and the error lists those there are.
+            NotFoundError: no issue's id begins so.
         """
-        known_issue = uuid("issue_id", issue_id)
-        for known in (project_id, self.project_id, self._projects.get(known_issue)):
+        beginning = _beginning(name, issue_id)
+        project_id = None if project is None else await self.project(project)
+        if UUID.fullmatch(beginning):
+            return project_id or await self._project_of(beginning, progress), beginning
+        found = await self.backend().find_issues(beginning, progress)
+        inside = [row for row in found.issues if project_id in (None, row.project_id)]
+        if not inside:
+            looked = "" if found.coverage.complete else f" among the {found.coverage.seen} last seen"
+            raise NotFoundError(f"No issue's id begins with {beginning}{looked}", "list_issues shows whole ids.")
+        if len(inside) > 1:
+            raise _ambiguous(name, issue_id, [f"{row.id} {quoted(row.title, 60)}" for row in inside])
+        self.remember(inside)
+        return inside[0].project_id, inside[0].id
+
+    async def _project_of(self, issue_id: str, progress: Progress) -> str:
+        for known in (self.project_id, self._projects.get(issue_id)):
             if known is not None:
                 return known
+        backend = self.backend()
         try:
             projects = await backend.list_projects()
-        except PermissionDeniedError as error:
-            raise InvalidInputError(
-                "project_id is required",
-                "This key may not list projects: pass project_id, or set OWLMETRY_PROJECT_ID.",
-            ) from error
+        except PermissionDeniedError:
+            projects = []
         if len(projects) == 1:
             return projects[0].id
-        named = ", ".join(f"{project.id} {quoted(project.name)}" for project in projects)
+        found = await backend.find_issues(issue_id, progress)
+        if found.issues:
+            self.remember(found.issues)
+            return found.issues[0].project_id
+        if found.coverage.complete:
+            raise NotFoundError(
+                "Issue not found", "It may have been merged into another; list_issues shows what there is."
+            )
+        named = ", ".join(f"{project.id} {quoted(project.name)}" for project in projects[:_MOST_NAMED])
         raise InvalidInputError(
-            "project_id is required", f"Pass one of: {named}." if projects else "There is no project yet."
+            f"project_id is required: the issue is not among the {found.coverage.seen} last seen",
+            f"Pass one of: {named}." if projects else "Pass the project's id, or set OWLMETRY_PROJECT_ID.",
         )
+
+    async def project(self, text: str, name: str = "project_id") -> str:
+        """
+        Raises:
+            InvalidInputError: it is no project's id, name or slug, nor the beginning of one's id; or of several.
+        """
+        if UUID.fullmatch(text):
+            return text.lower()
+        rows = await self.backend().list_projects()
+        return _picked(name, text, [Named(row.id, row.name, row.slug) for row in rows], "list_projects shows them.")
+
+    async def app(self, text: str, project_id: str | None, progress: Progress = unheard) -> str:
+        """As `project`, of an app; in one project, if it is named."""
+        if UUID.fullmatch(text):
+            return text.lower()
+        rows = await self.backend().list_apps(progress)
+        inside = [Named(row.id, row.name, _slug(row.name)) for row in rows if project_id in (None, row.project_id)]
+        return _picked("app_id", text, inside, "list_issues shows the apps' names.")
+
+    async def team(self, text: str) -> str:
+        """As `project`, of a team of the caller's."""
+        if UUID.fullmatch(text):
+            return text.lower()
+        identity = await self.backend().whoami()
+        teams = [identity.team] if isinstance(identity, KeyIdentity) else identity.teams
+        return _picked("team_id", text, [Named(row.id, row.name, row.slug) for row in teams], "whoami shows them.")
+
+    async def event(self, text: str) -> str:
+        """As `issue`, of an event."""
+        beginning = _beginning("event_id", text)
+        if UUID.fullmatch(beginning):
+            return beginning
+        return _only("event_id", text, await self.backend().find_events(beginning), "get_issue names events.")
+
+    async def comment(self, project_id: str, issue_id: str, text: str) -> str:
+        """As `issue`, of a comment on an issue."""
+        beginning = _beginning("comment_id", text)
+        if UUID.fullmatch(beginning):
+            return beginning
+        comments = await self.backend().list_comments(project_id, issue_id)
+        alike = [row.id for row in comments if row.id.startswith(beginning)]
+        return _only("comment_id", text, alike, "list_comments shows them.")
+
+
+def _beginning(name: str, text: str) -> str:
+    """A UUID, or what could be the beginning of one, in lower case."""
+    lowered = text.lower()
+    if UUID.fullmatch(lowered) or (_PREFIX.fullmatch(lowered) and UUID.fullmatch(lowered + _REST[len(lowered) :])):
+        return lowered
+    raise InvalidInputError(
+        f"{name} must be a UUID, or at least its first {_LEAST_PREFIX} characters, not {shown(text)}"
+    )
+
+
+_REST = "00000000-0000-0000-0000-000000000000"
+
+
+def _picked(name: str, text: str, known: Sequence[Named], remedy: str) -> str:
+    """The id of the one that is called so; its whole name or slug goes before the beginning of an id."""
+    wanted = text.strip().casefold()
+    tests: Sequence[Callable[[Named], bool]] = (
+        lambda row: wanted in (row.id, row.name.casefold(), row.slug.casefold()),
+        lambda row: len(wanted) >= _LEAST_PREFIX and row.id.startswith(wanted),
+    )
+    for test in tests:
+        alike = [row for row in known if test(row)]
+        if len(alike) == 1:
+            return alike[0].id
+        if alike:
+            raise _ambiguous(name, text, [f"{row.id} {quoted(row.name, 60)}" for row in alike])
+    named = ", ".join(quoted(row.name, 60) for row in known[:_MOST_NAMED])
+    there_is = f"There {'is' if len(known) == 1 else 'are'} {named}" if known else "There is none"
+    more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
+    raise InvalidInputError(
+        f"{name} must be an id, the first {_LEAST_PREFIX} characters of one or more, a name or a slug,"
+        f" not {shown(text)}",
+        f"{there_is}{more}. {remedy}",
+    )
+
+
+def _only(name: str, text: str, ids: Sequence[str], remedy: str) -> str:
+    if not ids:
+        raise NotFoundError(f"No {name} begins with {shown(text)}", remedy)
+    if len(ids) > 1:
+        raise _ambiguous(name, text, ids)
+    return ids[0]
+
+
+def _ambiguous(name: str, text: str, candidates: Sequence[str]) -> InvalidInputError:
+    named = "; ".join(candidates[:_MOST_NAMED])
+    more = " and more" if len(candidates) > _MOST_NAMED else ""
+    return InvalidInputError(f"{name} {shown(text)} is ambiguous", f"It may be: {named}{more}.")
+
+
+def _slug(name: str) -> str:
+    return _NO_SLUG.sub("-", name.lower()).strip("-")

@@ -1,61 +1,85 @@
 """What a tool answers as text: the same story as the structured answer, in a compact form for reading.
 
-An issue or an event is a line that begins with its id. What strangers wrote stands in double quotes, or behind `>`.
+An issue or an event is a line that begins with its id. What strangers wrote stands quoted within the answer's fence.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from owlmetry_mcp.issues.events import STACK_ATTRIBUTE
+from owlmetry_mcp.issues.evidence import Claim, DuplicateCandidate, DuplicateGroup, Evidence, OccurrenceSummary
 from owlmetry_mcp.issues.models import (
     Attachment,
     Comment,
     Event,
     EventDetail,
     Issue,
-    IssueDetail,
-    IssuePage,
     KeyIdentity,
+    Membership,
     Occurrence,
     Project,
     UserIdentity,
 )
-from owlmetry_mcp.server.structured import crumb, short_title
-from owlmetry_mcp.server.untrusted import indented, quoted
+from owlmetry_mcp.server.structured import (
+    LISTED,
+    NAME_LENGTH,
+    OVERVIEW,
+    SHOWN_FINGERPRINTS,
+    Lengths,
+    counted,
+    crumb_attributes,
+)
+from owlmetry_mcp.server.untrusted import LONGEST_ESCAPE, Fence, quoted
 
 _FINGERPRINT_LENGTH = 12  # enough to tell them apart; nothing takes one as an argument
 
 
-def issue_page(page: IssuePage) -> str:
-    if not page.issues:
-        return "No issues match."
-    more = f"\nThere are more: cursor={page.cursor}" if page.cursor else ""
-    return "\n".join(map(_listed_issue, page.issues)) + more
-
-
-def _listed_issue(issue: Issue) -> str:
+def listed_issue(row: Issue, fence: Fence) -> str:
+    """An issue on a line; the instant is when it was last seen."""
     return _joined(
-        f"{issue.id} {issue.status} {quoted(short_title(issue.title))}",
-        issue.is_dev and "dev",
-        _counts(issue),
-        f"last {_instant(issue.last_seen_at)}{_in_version(issue.last_seen_app_version)}",
-        issue.resolved_at_version and f"fixed in {quoted(issue.resolved_at_version)}",
-        _place(issue),
+        f"{row.id} {row.status} {_counts(row)}",
+        row.is_dev and "dev",
+        _instant(row.last_seen_at),
+        fence.around(
+            _joined(
+                f"{quoted(row.title, LISTED.long)}{_in_version(row.last_seen_app_version, LISTED)}",
+                _fixed(row, LISTED),
+                _place(row, LISTED),
+            )
+        ),
     )
 
 
-def issue(found: Issue) -> str:
+def overview_issue(row: Issue, fence: Fence) -> str:
+    return _joined(
+        f"- {row.id} {row.status} {_counts(row)}",
+        row.is_dev and "dev",
+        f"last {_instant(row.last_seen_at)}",
+        fence.around(
+            _joined(
+                f"{quoted(row.title, OVERVIEW.long)}{_in_version(row.last_seen_app_version, OVERVIEW)}",
+                _fixed(row, OVERVIEW),
+                row.project_name and quoted(row.project_name, OVERVIEW.field),
+            )
+        ),
+    )
+
+
+def issue_lines(found: Issue, lengths: Lengths, fence: Fence) -> list[str]:
     """One issue, with all that it says of itself."""
-    return "\n".join(_issue_lines(found))
-
-
-def _issue_lines(found: Issue) -> list[str]:
-    first = f"first seen {_instant(found.first_seen_at)}{_in_version(found.first_seen_app_version)}"
-    last = f"last {_instant(found.last_seen_at)}{_in_version(found.last_seen_app_version)}"
+    first = f"first seen {_instant(found.first_seen_at)}"
+    last = f"last {_instant(found.last_seen_at)}"
     lines = [
-        f"{found.id} {found.status} {quoted(found.title)}",
-        _joined(_place(found), found.is_dev and "dev", _counts(found), first, last, _sdk(found)),
+        _joined(f"{found.id} {found.status}", found.is_dev and "dev", _counts(found), first, last),
+        fence.around(
+            _joined(
+                quoted(found.title, lengths.long),
+                _place(found, lengths),
+                _labelled("first in", found.first_seen_app_version, most=lengths.field),
+                _labelled("last in", found.last_seen_app_version, most=lengths.field),
+                _fixed(found, lengths),
+                _sdk(found, lengths),
+            )
+        ),
         _joined(
-            found.resolved_at_version and f"fixed in {quoted(found.resolved_at_version)}",
             found.snoozed_at and f"snoozed {_instant(found.snoozed_at)}",
             found.last_notified_at and f"notified {_instant(found.last_notified_at)}",
             f"created {_instant(found.created_at)}",
@@ -64,156 +88,220 @@ def _issue_lines(found: Issue) -> list[str]:
         f"project {found.project_id}, app {found.app_id}",
     ]
     if found.fingerprints:
-        shortened = (fingerprint[:_FINGERPRINT_LENGTH] for fingerprint in found.fingerprints)
-        lines.append(f"fingerprints {' '.join(map(quoted, shortened))}")
+        shown = [row[:_FINGERPRINT_LENGTH] for row in found.fingerprints[:SHOWN_FINGERPRINTS]]
+        more = len(found.fingerprints) - len(shown)
+        lines.append(f"fingerprints {' '.join(shown)}{f' and {more} more' if more else ''}")
     return lines
 
 
-def issue_detail(found: IssueDetail) -> str:
-    lines = _issue_lines(found)
-    if found.occurrences:
-        seen = found.occurrences_seen
-        reached = "" if seen in (None, found.occurrence_count) else f"; {seen} could be reached so far"
-        lines.append(f"Occurrences, latest first ({len(found.occurrences)} of {found.occurrence_count}{reached}):")
-        lines += map(_occurrence, found.occurrences)
-    if found.occurrence_cursor:
-        lines.append(f"There are more: occurrence_cursor={found.occurrence_cursor}")
-    if found.comments:
-        lines.append(f"Comments ({len(found.comments)}):")
-        lines += map(_listed_comment, found.comments)
-    if found.attachments:
-        lines.append(f"Attachments, latest first ({len(found.attachments)}):")
-        lines += map(_attachment, found.attachments)
-    return "\n".join(lines)
+def changed_issue(found: Issue, fence: Fence) -> str:
+    return _joined(
+        f"{found.id} {found.status} {_counts(found)}",
+        found.snoozed_at and f"snoozed {_instant(found.snoozed_at)}",
+        f"seen {_instant(found.first_seen_at)} to {_instant(found.last_seen_at)}",
+        f"updated {_instant(found.updated_at)}",
+        fence.around(
+            _joined(
+                quoted(found.title, LISTED.long),
+                _fixed(found, LISTED),
+            )
+        ),
+    )
 
 
-def comment(found: Comment) -> str:
-    return f"On issue {found.issue_id}:\n{_listed_comment(found)}"
+def occurrence(row: Occurrence, fence: Fence) -> str:
+    of = f"event {row.event_id}" if row.event_id else f"session {row.session_id}"
+    version = row.app_version and quoted(row.app_version, LISTED.field)
+    words = _joined(version, _labelled("user", row.user_id, most=LISTED.field))
+    return _present_joined(f"- {_instant(row.timestamp)} {of}", fence.around(words))
 
 
-def comments(found: Sequence[Comment]) -> str:
-    return "\n".join(map(_listed_comment, found)) or "No comments."
-
-
-def event(found: EventDetail) -> str:
-    attributes = {**(found.custom_attributes or {})}
-    stack = attributes.pop(STACK_ATTRIBUTE, None)
+def summary_lines(found: OccurrenceSummary, total: int, fence: Fence) -> list[str]:
+    counted_of = f"{found.occurrences} of {total}" if found.occurrences != total else f"all {total}"
     lines = [
-        f"{found.id} {found.level} {quoted(found.message)}",
-        _joined(*_where(found), found.is_dev and "dev"),
         _joined(
-            _labelled("version", found.app_version),
-            _labelled("build", found.build_number),
-            _labelled("environment", found.environment),
-            _labelled("OS", found.os_version),
-            _labelled("device", found.device_model),
-            _labelled("SDK", found.sdk_name, found.sdk_version),
-            _labelled("locale", found.locale),
-            _labelled("prefers", found.preferred_language),
-            _labelled("country", found.country_code),
-        ),
-        _joined(
-            f"at {_to_the_millisecond(found.timestamp)}",
-            f"received {_to_the_millisecond(found.received_at)}",
-            _labelled("user", found.user_id),
-            f"session {found.session_id}",
-        ),
-        f"project {found.project_id}, app {found.app_id}",
+            f"Summary of {counted_of} occurrences: {_counted(found.sessions, 'session')}",
+            _counted(found.users, "user"),
+            found.first_at and found.last_at and f"{_instant(found.first_at)} to {_instant(found.last_at)}",
+        )
     ]
-    if attributes:
-        lines += ["Attributes:", *(f"- {part}" for part in _attributes(attributes))]
-    if stack:
-        lines += ["Stack trace:", indented(stack)]
-    if found.attachments:
-        lines += [f"Attachments ({len(found.attachments)}):", *map(_attachment, found.attachments)]
-    return "\n".join(filter(None, lines))
+    for label, breakdown in (
+        ("versions", found.app_versions), ("environments", found.environments), ("countries", found.countries),
+    ):  # fmt: skip
+        if breakdown.top:
+            values = ", ".join(f"{quoted(value)} {count}" for value, count in counted(breakdown).items())
+            lines.append(f"{label} {fence.around(values)}{_others(breakdown.others, breakdown.others_count)}")
+    if found.days.top:
+        days = ", ".join(f"{value} {count}" for value, count in counted(found.days).items())
+        lines.append(f"days {days}{_others(found.days.others, found.days.others_count)}")
+    return lines
 
 
-def breadcrumbs(found: Sequence[Event], event_id: str) -> str:
-    """The events one a line, the one asked for marked."""
-    return "\n".join(f"{_crumb(row)}{' <- this event' if row.id == event_id else ''}" for row in map(crumb, found))
+def _others(others: int, count: int) -> str:
+    return f" and {others} more with {count}" if others else ""
 
 
-def _crumb(row: Event) -> str:
+def claim(found: Claim, fence: Fence) -> str:
+    said = _joined(
+        quoted(found.issue.title, OVERVIEW.long),
+        _labelled("claimed by", found.by, most=OVERVIEW.field),
+        _labelled("last comment by", found.last_comment_by, most=OVERVIEW.field),
+        found.issue.project_name and quoted(found.issue.project_name, OVERVIEW.field),
+    )
     return _joined(
-        f"{row.id} {_to_the_millisecond(row.timestamp)} {row.level} {quoted(row.message)}",
-        *_where(row),
-        *_attributes(row.custom_attributes or {}),
+        f"- {found.issue.id}",
+        found.issue.is_dev and "dev",
+        f"{'claimed' if found.by else 'last changed'} {_instant(found.since)}",
+        found.last_comment_at and f"last comment {_instant(found.last_comment_at)}",
+        fence.around(said),
     )
 
 
-def _where(row: Event) -> Sequence[str]:
-    return _labelled("module", row.source_module), _labelled("screen", row.screen_name)
+def duplicate_group(found: DuplicateGroup, most: int, fence: Fence) -> str:
+    reasons = ", ".join(reason.replace("_", " ") for reason in found.target_reasons)
+    keep = f"Keep{f' ({reasons})' if reasons else ''}: {_duplicate(found.target, fence)}"
+    more = len(found.candidates) - most
+    rest = [f"- {more} more; find_duplicates with issue_id={found.target.id} shows them"] if more > 0 else []
+    return "\n".join([keep, *(_candidate(row, fence) for row in found.candidates[:most]), *rest])
 
 
-def _attributes(attributes: Mapping[str, str]) -> Iterable[str]:
-    return (f"{quoted(name)}: {quoted(value)}" for name, value in attributes.items())
+def _candidate(row: DuplicateCandidate, fence: Fence) -> str:
+    evidence = ", ".join(map(_evidence, row.evidence))
+    return f"- {row.score:.2f} ({evidence}) {_duplicate(row.issue, fence)}"
 
 
-def projects(found: Sequence[Project]) -> str:
-    lines = (f"{row.id} {quoted(row.name)} slug {quoted(row.slug)}, team {row.team_id}" for row in found)
-    return "\n".join(lines) or "No projects."
+def _evidence(part: Evidence) -> str:
+    match part.kind:
+        case "same_sessions":
+            return f"same {_counted(part.sessions or 0, 'session')}"
+        case "similar_wording":
+            return f"wording {part.similarity or 0:.2f}"
+        case _:
+            return "same message"
 
 
-def identity(found: KeyIdentity | UserIdentity) -> str:
+def _duplicate(row: Issue, fence: Fence) -> str:
+    words = fence.around(_joined(quoted(row.title, LISTED.long), _place(row, LISTED)))
+    return _joined(
+        f"{row.id} {row.status} {_counted(row.occurrence_count, 'occurrence')}",
+        row.is_dev and "dev",
+        f"last {_instant(row.last_seen_at)}",
+        words,
+    )
+
+
+def event_lines(found: EventDetail, lengths: Lengths, fence: Fence) -> list[str]:
+    """One event, but for its attributes."""
+    labels = (
+        ("version", found.app_version), ("build", found.build_number), ("environment", found.environment),
+        ("OS", found.os_version), ("device", found.device_model), ("SDK", found.sdk_name, found.sdk_version),
+        ("locale", found.locale), ("prefers", found.preferred_language), ("country", found.country_code),
+        ("user", found.user_id),
+    )  # fmt: skip
+    return [
+        _joined(
+            f"{found.id} {found.level} at {_to_the_millisecond(found.timestamp)}",
+            f"received {_to_the_millisecond(found.received_at)}",
+            found.is_dev and "dev",
+        ),
+        fence.around(_joined(quoted(found.message, lengths.long), *_where(found, lengths))),
+        fence.around(_joined(*(_labelled(label, *values, most=lengths.field) for label, *values in labels))),
+        f"session {found.session_id}, project {found.project_id}, app {found.app_id}",
+    ]
+
+
+def attribute(name: str, value: str, fence: Fence, *, goes_on: bool = False) -> str:
+    """An attribute, or the rest of one whose beginning another answer showed; the value whole."""
+    words = fence.around(f"{quoted(name)}: {quoted(value, len(value) * LONGEST_ESCAPE)}")
+    return f"- goes on: {words}" if goes_on else f"- {words}"
+
+
+def crumb(row: Event, asked_for: str, fence: Fence, *, attributes: bool = True) -> str:
+    """An event on a line; the one asked for is marked."""
+    said = _attributes(crumb_attributes(row)) if attributes else ()
+    words = _joined(quoted(row.message, LISTED.long), *_where(row, LISTED), *said)
+    line = f"{row.id} {_to_the_millisecond(row.timestamp)} {row.level} {fence.around(words)}"
+    return f"{line} <- this event" if row.id == asked_for else line
+
+
+def _where(row: Event, lengths: Lengths) -> Sequence[str]:
+    return (
+        _labelled("module", row.source_module, most=lengths.field),
+        _labelled("screen", row.screen_name, most=lengths.field),
+    )
+
+
+def _attributes(attributes: Iterable[tuple[str, str]]) -> Iterable[str]:
+    return (f"{quoted(name, LISTED.long)}: {quoted(value, LISTED.long)}" for name, value in attributes)
+
+
+def project(row: Project, fence: Fence) -> str:
+    return f"{row.id} {fence.around(f'{quoted(row.name)}, slug {quoted(row.slug)}')}, team {row.team_id}"
+
+
+def team(row: Membership, fence: Fence) -> str:
+    return f"- {row.role} of team {row.id} {fence.around(f'{quoted(row.name)}, slug {quoted(row.slug)}')}"
+
+
+def identity_lines(found: KeyIdentity | UserIdentity, fence: Fence, *, permissions: bool = True) -> list[str]:
     if isinstance(found, UserIdentity):
-        teams = ", ".join(f"{team.role} of {quoted(team.name)} {team.id}" for team in found.teams)
-        return f"User {quoted(found.user.name)} {quoted(found.user.email)} {found.user.id}: {teams or 'in no team'}"
-    return _joined(
-        f"{found.key_type} key {quoted(found.name or '')} {found.id or ''}".replace(' ""', "").rstrip(),
-        f"team {quoted(found.team.name)} {found.team.id}",
-        f"may {', '.join(found.permissions) or 'do nothing'}",
-        found.expires_at and f"expires {_instant(found.expires_at)}",
+        words = fence.around(f"{quoted(found.user.name, NAME_LENGTH)}, {quoted(found.user.email, NAME_LENGTH)}")
+        return [f"user {found.user.id} {words}"]
+    team = fence.around(
+        _joined(
+            _labelled("named", found.name, most=NAME_LENGTH),
+            f"team {quoted(found.team.name, NAME_LENGTH)}, slug {quoted(found.team.slug, NAME_LENGTH)}",
+        )
     )
+    held = ", ".join(quoted(name, NAME_LENGTH) for name in found.permissions) or "do nothing"
+    return [
+        _present_joined(f"{found.key_type} key", found.id, team, f"team {found.team.id}"),
+        _joined(permissions and f"may {held}", found.expires_at and f"expires {_instant(found.expires_at)}"),
+    ]
 
 
-def _occurrence(row: Occurrence) -> str:
-    said = (
-        row.app_version,
-        row.environment,
-        f"{row.sdk_name or 'SDK'} {row.sdk_version or ''}" if row.sdk_name or row.sdk_version else None,
-        row.country_code,
-    )
-    return _joined(
-        f"- {_instant(row.timestamp)} {row.id}",
-        *(quoted(part) for part in said if part),
-        row.user_id and f"user {quoted(row.user_id)}",
-        f"session {row.session_id}",
-        row.event_id and f"event {row.event_id}",
-    )
+def comment_line(row: Comment, fence: Fence) -> str:
+    return f"{comment_head(row, fence)}\n{fence.block(row.body)}"
 
 
-def _listed_comment(row: Comment) -> str:
+def comment_head(row: Comment, fence: Fence) -> str:
     updated = f", updated {_instant(row.updated_at)}" if row.updated_at != row.created_at else ""
-    author = f"{row.author_type} {quoted(row.author_name)} {row.author_id}"
-    return f"- {row.id} by {author}, {_instant(row.created_at)}{updated}\n{indented(row.body)}"
+    author = f"{row.author_type} {row.author_id}"
+    named = fence.around(quoted(row.author_name, NAME_LENGTH))
+    return f"- {row.id} by {author} {named}, {_instant(row.created_at)}{updated}"
 
 
-def _attachment(row: Attachment) -> str:
+def attachment(row: Attachment, fence: Fence) -> str:
     event = f", event {row.event_id}" if row.event_id else ""
-    described = f"{quoted(row.original_filename)} {quoted(row.content_type)}"
+    described = fence.around(f"{quoted(row.original_filename)} {quoted(row.content_type)}")
     return f"- {row.id} {described}, {row.size_bytes} bytes, {_instant(row.created_at)}{event}"
 
 
 def _counts(issue: Issue) -> str:
-    return f"{_counted(issue.occurrence_count, 'occurrence')}, {_counted(issue.unique_user_count, 'user')}"
+    return f"{issue.occurrence_count} occ., {_counted(issue.unique_user_count, 'user')}"
 
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _place(issue: Issue) -> str:
-    return "/".join(quoted(name) for name in (issue.project_name, issue.app_name, issue.source_module) if name)
+def _place(issue: Issue, lengths: Lengths) -> str:
+    names = (issue.project_name, issue.app_name, issue.source_module)
+    return "/".join(quoted(name, lengths.field) for name in names if name)
 
 
-def _sdk(issue: Issue) -> str | None:
+def _sdk(issue: Issue, lengths: Lengths) -> str | None:
     versions = [version for version in (issue.first_seen_sdk_version, issue.last_seen_sdk_version) if version]
-    return f"SDK {' to '.join(map(quoted, dict.fromkeys(versions)))}" if versions else None
+    shown = " to ".join(quoted(version, lengths.field) for version in dict.fromkeys(versions))
+    return shown and f"SDK {shown}"
 
 
-def _in_version(version: str | None) -> str:
-    return f" in {quoted(version)}" if version else ""
+def _in_version(version: str | None, lengths: Lengths) -> str:
+    return f" in {quoted(version, lengths.field)}" if version else ""
+
+
+def _fixed(issue: Issue, lengths: Lengths) -> str | None:
+    return issue.resolved_at_version and f"fixed in {quoted(issue.resolved_at_version, lengths.field)}"
 
 
 def _instant(text: str) -> str:
@@ -225,13 +313,17 @@ def _to_the_millisecond(text: str) -> str:
     return f"{text[:10]} {text[11:23]}Z"
 
 
-def _labelled(label: str, *values: str | None) -> str:
-    said = " ".join(quoted(value) for value in values if value)
+def _labelled(label: str, *values: str | None, most: int) -> str:
+    said = " ".join(quoted(value, most) for value in values if value)
     return said and f"{label} {said}"
 
 
 def _joined(*parts: str | bool | None) -> str:
     return ", ".join(_present(parts))
+
+
+def _present_joined(*parts: str | bool | None) -> str:
+    return " ".join(_present(parts))
 
 
 def _present(parts: Iterable[str | bool | None]) -> Iterable[str]:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from owlmetry_mcp.backends.store.store import Store
-from tests.world import FakeClock, HttpFace, LiveWorld, World, filled
+from tests.world import FakeClock, HttpFace, World, acted_on, filled
 
 TARGETS = ("store", "live")
 
@@ -39,13 +39,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 async def world(empty_store: Store, clock: FakeClock, suite_target: str, http_face: HttpFace) -> AsyncIterator[World]:
     """The recorded world, at the target."""
     filled(empty_store)
-    if suite_target == "store":
-        yield World(empty_store, clock)
-        return
-    http_face.store = empty_store
-    live = LiveWorld(empty_store, clock, http_face.endpoint)
-    yield live
-    await live.aclose()
+    async with acted_on(empty_store, clock, http_face, suite_target) as world:
+        yield world
 
 
 @pytest.fixture

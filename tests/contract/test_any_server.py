@@ -20,6 +20,7 @@ from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import STATUSES
 from owlmetry_mcp.issues.models import Issue
 from tests.contract.conftest import real_server
+from tests.triage_rows import unheard
 from tests.world import SYMBOLS, FakeClock, HttpFace, World, filled
 
 ALL = IssueFilter(data_mode="all")
@@ -147,3 +148,22 @@ async def test_a_key_that_it_does_not_know_is_refused(any_target: str, http_face
     with pytest.raises(UnauthenticatedError):
         await stranger.list_projects()
     await stranger.aclose()
+
+
+async def test_an_issue_is_found_examined_and_counted(backend: Backend) -> None:
+    issue = await some_issue(backend)
+    found = await backend.find_issues(issue.id[:8], unheard)
+    assert issue.id in [it.id for it in found.issues]
+    assert issue.app_id in [app.id for app in await backend.list_apps(unheard)]
+    examined = await backend.examine(issue.project_id, issue.id, latest=1, progress=unheard)
+    assert examined.issue.id == issue.id
+    assert len(examined.issue.occurrences) == min(examined.summary.occurrences, 1)
+    assert sum(day.count for day in examined.summary.days.top) + examined.summary.days.others_count == (
+        examined.summary.occurrences
+    )
+    overview = await backend.overview(issue.project_id, unheard)
+    of_mode = overview.development if issue.is_dev else overview.production
+    assert of_mode[issue.status] >= 1
+    assert overview.coverage.seen == sum([*overview.production.values(), *overview.development.values()])
+    beside = await backend.coincidences(issue.project_id, issue.id, unheard)
+    assert all(issue.id in pair.issue_ids for pair in beside.pairs)

@@ -22,10 +22,11 @@ class Exchange:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.proxy.server_port)
         head, _, body = self.request.partition(b"\r\n\r\n")
         head = re.sub(rb"\r\nconnection: [^\r]*", b"", head, flags=re.IGNORECASE) + b"\r\nConnection: close"
-        writer.write(head + b"\r\n\r\n" + body)
-        answer = await reader.read()
-        writer.close()
-        return answer
+        try:
+            writer.write(head + b"\r\n\r\n" + body)
+            return await reader.read()
+        finally:
+            await _closed(writer)
 
     async def answer(self, content: bytes) -> None:
         with suppress(ConnectionError):
@@ -83,8 +84,8 @@ class FaultyProxy:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            await _closed(writer)
             self._tasks.discard(task)
-            writer.close()
 
     async def _handle(self, exchange: Exchange) -> None:
         self.requests.append(exchange.request.partition(b" HTTP/")[0].decode())
@@ -101,6 +102,13 @@ class FaultyProxy:
     def hold(self, exchange: Exchange) -> None:
         self.late.append(exchange)
         self._since_late = 0
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and wait until it is: the loop that it lives in may end next."""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:

@@ -11,6 +11,7 @@ from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from tests.faults import proxy
 from tests.faults.proxy import Fault
+from tests.triage_rows import unheard
 from tests.world import SYMBOLS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -38,6 +39,15 @@ WRITES: dict[str, Operation] = {
     "edit_comment": lambda to: to.edit_comment(SHOP, TIMEOUT, COMMENT, "Edited."),
     "delete_comment": lambda to: to.delete_comment(SHOP, TIMEOUT, COMMENT),
 }
+TRIAGE: dict[str, Operation] = {
+    "list_apps": lambda to: to.list_apps(unheard),
+    "find_issues": lambda to: to.find_issues("ffffffff", unheard),
+    "examine": lambda to: to.examine(SHOP, TIMEOUT, latest=5, progress=unheard),
+    "overview": lambda to: to.overview(SHOP, unheard),
+    "coincidences": lambda to: to.coincidences(SHOP, None, unheard),
+    "coincidences of one": lambda to: to.coincidences(SHOP, TIMEOUT, unheard),
+}
+"""Made of many reads each, some of them at once."""
 
 STATUSES = (500, 502, 503, 504)
 FAULTS: dict[str, Fault] = {
@@ -70,7 +80,7 @@ def outcome(operation: str, fault: str) -> str:
     """What comes of an operation whose first request meets the fault, where all that follow pass."""
     if fault in (NOT_FOUND, AWAY):
         return "told" if operation in READS else "told; not done"
-    if operation in READS:
+    if operation in READS or operation in TRIAGE:
         return "told: the answer lacks its ids" if fault == "an answer that lacks its ids" else "answered"
     # Nothing shows that it will not yet arrive, and a comment is not to come twice.
     if operation == "add_comment" and ("before" in fault or "never" in fault):
@@ -86,6 +96,9 @@ call, and the server holds the change exactly once. Lost writes that were answer
 tests in `tests/faults` prove each cell, and make this page.
 """
 CONCLUSION = """\
+What a triage asks for besides, apps, an id's beginning, an issue examined, an overview, coincidences, is made of many
+such reads, and ends as they do.
+
 Where every request fails, a read tells that the server cannot be used, and why. So does a write that was not done. A
 write that went out, and of which nothing can be found out any more, is *said to be unknown*: the agent is told to look
 before it tries again.

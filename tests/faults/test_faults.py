@@ -21,8 +21,8 @@ from owlmetry_mcp.issues.errors import (
 )
 from tests.faults import proxy as proxies
 from tests.faults.proxy import FaultyProxy, faulty_proxy
-from tests.faults.table import DOCUMENT, EVENT, FAULTS, READS, SESSION, SHOP, TIMEOUT, WRITES, document, outcome
-from tests.world import SECRETS, SYMBOLS, HttpFace, World
+from tests.faults.table import DOCUMENT, EVENT, FAULTS, READS, SESSION, SHOP, TIMEOUT, TRIAGE, WRITES, document, outcome
+from tests.world import SECRETS, SYMBOLS, FakeClock, HttpFace, World
 
 ISSUE = f"/v1/projects/{SHOP}/issues/{TIMEOUT}"
 TIMEOUTS = Timeouts(connect=2.0, read=0.4, call=10.0)
@@ -67,7 +67,7 @@ async def backend(proxy: FaultyProxy, time: FakeTime) -> AsyncIterator[LiveBacke
         clock=time.clock,
         jitter=lambda: 1.0,
     )
-    live = LiveBackend(wire)
+    live = LiveBackend(wire, FakeClock())
     yield live
     await live.aclose()
 
@@ -139,17 +139,18 @@ async def test_a_write_that_meets_a_fault_is_done_once_or_said_to_be_unknown(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("operation", READS)
+@pytest.mark.parametrize("operation", [*READS, *TRIAGE])
 async def test_a_read_that_meets_a_fault_is_answered_all_the_same(
     world: World, proxy: FaultyProxy, backend: LiveBackend, operation: str, fault: str
 ) -> None:
-    expected = await READS[operation](backend)
+    read = (READS | TRIAGE)[operation]
+    expected = await read(backend)
     proxy.faults = [FAULTS[fault]]
     if outcome(operation, fault) != "answered":
         with pytest.raises(UnavailableError, match=r"the server's answer lacks .*id"):
-            await READS[operation](backend)
+            await read(backend)
     else:
-        assert await READS[operation](backend) == expected
+        assert await read(backend) == expected
     assert state(world) == UNTOUCHED
 
 

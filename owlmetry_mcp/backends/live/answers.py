@@ -92,11 +92,13 @@ def instant(text: str) -> datetime:
 
 
 def _unlike(error: ValidationError, within: str = "") -> UnavailableError:
-    first = error.errors(include_url=False, include_input=False)[0]
+    first = error.errors(include_url=False)[0]
     parts: Sequence[int | str] = first["loc"]
     place = within + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     if first["type"] == "missing":
         return _bad_answer(f"the server's answer lacks {place.lstrip('.')}")
+    if first["type"] == "string_pattern_mismatch":
+        return _bad_answer(f"the server's answer has {place.lstrip('.')}: {shown(first['input'])}")
     return _bad_answer(f"the server's answer has {place.lstrip('.') or 'another form'}: {first['msg']}")
 
 

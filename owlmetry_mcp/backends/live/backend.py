@@ -1,21 +1,28 @@
 """The Backend protocol over an Owlmetry server."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
+from owlmetry_mcp.backends.base import Progress
 from owlmetry_mcp.backends.live import queries
 from owlmetry_mcp.backends.live.answers import as_asked, checked, checked_list
+from owlmetry_mcp.backends.live.comments import Comments
 from owlmetry_mcp.backends.live.events import Events
+from owlmetry_mcp.backends.live.identity import identify
+from owlmetry_mcp.backends.live.memory import Memory
 from owlmetry_mcp.backends.live.occurrences import Walk
+from owlmetry_mcp.backends.live.triage import Triage
 from owlmetry_mcp.backends.live.wire import Deadline, Wire
-from owlmetry_mcp.backends.live.writes import CannotTellError, Write
-from owlmetry_mcp.issues import filters, parameters
-from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, PermissionDeniedError
+from owlmetry_mcp.backends.live.writes import CannotTellError, carry_out, if_readable
+from owlmetry_mcp.issues import filters, parameters, times
+from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
+from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, Overview
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.lifecycle import status_change
 from owlmetry_mcp.issues.models import (
+    App,
     Comment,
-    Deleted,
     Event,
     EventDetail,
     EventPage,
@@ -23,37 +30,27 @@ from owlmetry_mcp.issues.models import (
     Issue,
     IssueDetail,
     IssuePage,
-    KeyIdentity,
     Project,
-    UserIdentity,
 )
 
 Result = TypeVar("Result")
-
-MAX_REMEMBERED_COMMENTS = 1_000
 
 
 class LiveBackend:
     """See `backends.base.Backend` for what each operation promises, and how this one keeps it in `writes`."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, clock: Callable[[], datetime] = times.now) -> None:
         self._wire = wire
-        self._events = Events(wire)
-        self._author_id: str | None = None
-        """The id that our comments carry, once an answer has shown it."""
-        self._answered: dict[str, None] = {}
-        """Comments that earlier calls are known to have added."""
+        self._comments = Comments(wire)
+        self._memory = Memory()
+        self._events = Events(wire, self._memory)
+        self._triage = Triage(wire, self._comments, self._memory, clock)
 
     async def aclose(self) -> None:
         await self._wire.aclose()
 
     async def whoami(self) -> Identity:
-        return await self._identify()
-
-    async def _identify(self, deadline: Deadline | None = None) -> Identity:
-        answer = await self._wire.read("/v1/auth/whoami", None, deadline)
-        is_user = isinstance(answer, dict) and answer.get("type") == "user"
-        return checked(UserIdentity, answer) if is_user else checked(KeyIdentity, answer)
+        return await identify(self._wire)
 
     async def list_projects(self) -> list[Project]:
         return checked_list(Project, "projects", await self._wire.read("/v1/projects"))
@@ -61,9 +58,9 @@ class LiveBackend:
     async def list_issues(
         self, project_id: str, wanted: IssueFilter, *, cursor: str | None = None, limit: int | None = None
     ) -> IssuePage:
-        project_id = parameters.uuid("project_id", project_id)
+        path = queries.issues_path(project_id)
         query = queries.issues(filters.checked(wanted, "all"), cursor, limit)
-        return checked(IssuePage, await self._wire.read(f"/v1/projects/{project_id}/issues", query))
+        return self._shown(checked(IssuePage, await self._wire.read(path, query)))
 
     async def list_team_issues(
         self,
@@ -78,7 +75,11 @@ class LiveBackend:
             "team_id": parameters.optional_uuid("team_id", team_id),
             "project_id": parameters.optional_uuid("project_id", project_id),
         }
-        return checked(IssuePage, await self._wire.read("/v1/issues", query))
+        return self._shown(checked(IssuePage, await self._wire.read("/v1/issues", query)))
+
+    def _shown(self, page: IssuePage) -> IssuePage:
+        self._memory.show(page.issues)
+        return page
 
     async def get_issue(
         self,
@@ -90,7 +91,21 @@ class LiveBackend:
     ) -> IssueDetail:
         path = queries.issue_path(project_id, issue_id)
         after = parameters.optional_uuid("occurrence_cursor", occurrence_cursor)
-        return await Walk(self._wire, path).page(after, parameters.limit("occurrence_limit", occurrence_limit))
+        count = parameters.limit("occurrence_limit", occurrence_limit)
+        return self._shown_whole(await self._looked_up(path, Walk(self._wire, path).page(after, count)))
+
+    async def _looked_up(self, path: str, reading: Awaitable[Result]) -> Result:
+        """What is read of an issue, which is forgotten if it is not there."""
+        try:
+            return await reading
+        except NotFoundError:
+            self._memory.forget(path.rpartition("/")[2])
+            raise
+
+    def _shown_whole(self, detail: IssueDetail) -> IssueDetail:
+        self._memory.show([detail])
+        self._memory.show_events(row.event_id for row in detail.occurrences)
+        return detail
 
     async def update_status(
         self, project_id: str, issue_id: str, status: str, *, resolved_at_version: str | None = None
@@ -100,7 +115,7 @@ class LiveBackend:
         if change.resolved_at_version is not None:
             body["resolved_at_version"] = change.resolved_at_version
         deadline = self._wire.deadline()
-        before = await self._if_readable(self._read_issue(path, deadline))
+        before = await if_readable(self._read_issue(path, deadline))
 
         def is_done(issue: Issue) -> bool:
             versions = (change.resolved_at_version, issue.resolved_at_version)
@@ -118,9 +133,11 @@ class LiveBackend:
             changed = checked(Issue, answer)
             return as_asked(changed.id == path.rpartition("/")[2] and is_done(changed), changed)
 
-        return await self._write(
-            f"the status was set to {change.status}", "PATCH", path, body, understand, find, deadline
+        moved = await carry_out(
+            self._wire, f"the status was set to {change.status}", "PATCH", path, body, understand, find, deadline
         )
+        self._memory.show([moved])
+        return moved
 
     async def merge(self, project_id: str, target_issue_id: str, source_issue_id: str) -> Issue:
         path = queries.issue_path(project_id, target_issue_id)
@@ -132,7 +149,7 @@ class LiveBackend:
                 "Cannot merge an issue into itself", "source_issue_id names the issue that is to be deleted."
             )
         deadline = self._wire.deadline()
-        source = await self._if_readable(self._read_source(source_path, deadline))
+        source = await if_readable(self._read_source(source_path, deadline))
 
         async def find(deadline: Deadline) -> Issue | None:
             try:
@@ -149,7 +166,12 @@ class LiveBackend:
             return as_asked(merged.id == path.rpartition("/")[2], merged)
 
         body = {"source_issue_id": source_path.rpartition("/")[2]}
-        return await self._write("the issues were merged", "POST", f"{path}/merge", body, understand, find, deadline)
+        merged = await carry_out(
+            self._wire, "the issues were merged", "POST", f"{path}/merge", body, understand, find, deadline
+        )
+        self._memory.forget(body["source_issue_id"])
+        self._memory.show([merged])
+        return merged
 
     async def _read_source(self, path: str, deadline: Deadline) -> Issue:
         """The source of a merge, whose fingerprints will show what became of it."""
@@ -158,67 +180,17 @@ class LiveBackend:
         except NotFoundError as error:
             raise NotFoundError(error.message.replace("Issue", "Source issue"), error.hint) from error
 
-    @staticmethod
-    async def _if_readable(reading: Awaitable[Result]) -> Result | None:
-        """What is there before a write, to tell afterwards what it did; None to a key that may read nothing."""
-        try:
-            return await reading
-        except PermissionDeniedError:
-            return None
-
     async def list_comments(self, project_id: str, issue_id: str) -> list[Comment]:
-        return await self._read_comments(queries.issue_path(project_id, issue_id))
+        return await self._comments.of_issue(queries.issue_path(project_id, issue_id))
 
     async def add_comment(self, project_id: str, issue_id: str, body: str) -> Comment:
-        path, text = queries.issue_path(project_id, issue_id), parameters.comment_body(body)
-        deadline = self._wire.deadline()
-        before = await self._if_readable(self._read_comments(path, deadline))
-        known = None if before is None else {comment.id for comment in before}
-
-        async def find(deadline: Deadline) -> Comment | None:
-            if known is None:
-                raise CannotTellError
-            return await self._find_comment(path, text, known, deadline)
-
-        def understand(answer: Any) -> Comment:  # noqa: ANN401 - JSON
-            added = checked(Comment, answer)
-            return as_asked(added.body == text and added.issue_id == path.rpartition("/")[2], added)
-
-        added = await self._write(
-            "the comment was added", "POST", f"{path}/comments", {"body": text}, understand, find, deadline,
-            repeatable=False,
-        )  # fmt: skip
-        self._remember(added)
-        return added
+        return await self._comments.add(queries.issue_path(project_id, issue_id), body)
 
     async def edit_comment(self, project_id: str, issue_id: str, comment_id: str, body: str) -> Comment:
-        path, text = queries.issue_path(project_id, issue_id), parameters.comment_body(body)
-        wanted_id = parameters.uuid("comment_id", comment_id)
-
-        async def find(deadline: Deadline) -> Comment | None:
-            comments = await self._read_comments(path, deadline)
-            return next((comment for comment in comments if (comment.id, comment.body) == (wanted_id, text)), None)
-
-        def understand(answer: Any) -> Comment:  # noqa: ANN401 - JSON
-            edited = checked(Comment, answer)
-            return as_asked((edited.id, edited.body) == (wanted_id, text), edited)
-
-        comment_path = f"{path}/comments/{wanted_id}"
-        return await self._write("the comment was changed", "PATCH", comment_path, {"body": text}, understand, find)
+        return await self._comments.edit(queries.issue_path(project_id, issue_id), comment_id, body)
 
     async def delete_comment(self, project_id: str, issue_id: str, comment_id: str) -> None:
-        path, wanted_id = queries.issue_path(project_id, issue_id), parameters.uuid("comment_id", comment_id)
-
-        async def find(deadline: Deadline) -> Deleted | None:
-            comments = await self._read_comments(path, deadline)
-            return None if wanted_id in (comment.id for comment in comments) else Deleted(deleted=True)
-
-        def understand(answer: Any) -> Deleted:  # noqa: ANN401 - JSON
-            done = checked(Deleted, answer)
-            return as_asked(done.deleted, done)
-
-        comment_path = f"{path}/comments/{wanted_id}"
-        await self._write("the comment was deleted", "DELETE", comment_path, None, understand, find)
+        await self._comments.delete(queries.issue_path(project_id, issue_id), comment_id)
 
     async def get_event(self, event_id: str) -> EventDetail:
         return await self._events.detail(event_id)
@@ -231,54 +203,31 @@ class LiveBackend:
     async def get_breadcrumbs(self, event_id: str, *, limit: int | None = None) -> list[Event]:
         return await self._events.breadcrumbs(event_id, limit)
 
-    async def _write(  # noqa: PLR0913, PLR0917 - what a write is made of
-        self,
-        what: str,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        understand: Callable[[Any], Result],
-        find: Callable[[Deadline], Awaitable[Result | None]],
-        deadline: Deadline | None = None,
-        *,
-        repeatable: bool = True,
-    ) -> Result:
-        async def send(deadline: Deadline) -> Any:  # noqa: ANN401 - JSON
-            return await self._wire.attempt(method, path, body=body, deadline=deadline)
+    async def list_apps(self, progress: Progress) -> list[App]:
+        return await self._triage.apps(progress)
 
-        write = Write(self._wire, what, send, understand, find, repeatable=repeatable)
-        return await write.carry_out(deadline or self._wire.deadline())
+    async def find_issues(self, prefix: str, progress: Progress) -> FoundIssues:
+        return await self._triage.find_issues(prefix, progress)
+
+    async def find_events(self, prefix: str) -> list[str]:
+        return self._triage.find_events(prefix)
+
+    async def examine(self, project_id: str, issue_id: str, *, latest: int, progress: Progress) -> Examination:
+        path, count = queries.issue_path(project_id, issue_id), parameters.limit("latest", latest)
+        examined = await self._looked_up(path, Walk(self._wire, path).examination(count, progress))
+        self._shown_whole(examined.issue)
+        return examined
+
+    async def overview(self, project_id: str | None, progress: Progress) -> Overview:
+        return await self._triage.overview(project_id, progress)
+
+    async def coincidences(self, project_id: str, issue_id: str | None, progress: Progress) -> Coincidences:
+        return await self._triage.coincidences(project_id, issue_id, progress)
+
+    async def version(self) -> str | None:
+        return None
 
     async def _read_issue(self, path: str, deadline: Deadline) -> Issue:
-        answer = await self._wire.read(path, {"occurrence_limit": 1}, deadline)
+        answer = await self._looked_up(path, self._wire.read(path, {"occurrence_limit": 1}, deadline))
         found = checked(Issue, answer)
         return found.model_copy(update={"app_name": None})
-
-    async def _read_comments(self, path: str, deadline: Deadline | None = None) -> list[Comment]:
-        return checked_list(Comment, "comments", await self._wire.read(f"{path}/comments", None, deadline))
-
-    async def _find_comment(self, path: str, text: str, known: set[str], deadline: Deadline) -> Comment | None:
-        """The comment of ours with this body that was not there before, and that no other call has answered with.
-
-        Raises:
-            CannotTellError: there is one that may be ours or another's, since who we are is not known.
-        """
-        if self._author_id is None:
-            identity = await self._identify(deadline)
-            self._author_id = identity.user.id if isinstance(identity, UserIdentity) else identity.id
-        comments = await self._read_comments(path, deadline)
-        # From here to the end nothing waits, so that of two calls with the same words each finds its own.
-        taken = known | self._answered.keys()
-        fresh = [comment for comment in comments if comment.body == text and comment.id not in taken]
-        if fresh and self._author_id is None:
-            raise CannotTellError
-        ours = next((comment for comment in fresh if comment.author_id == self._author_id), None)
-        if ours:
-            self._remember(ours)
-        return ours
-
-    def _remember(self, comment: Comment) -> None:
-        self._author_id = comment.author_id
-        self._answered[comment.id] = None
-        while len(self._answered) > MAX_REMEMBERED_COMMENTS:
-            del self._answered[next(iter(self._answered))]

@@ -10,6 +10,7 @@ from typing import Any
 
 from owlmetry_mcp.backends.live import queries
 from owlmetry_mcp.backends.live.answers import as_asked, checked, instant
+from owlmetry_mcp.backends.live.memory import Memory
 from owlmetry_mcp.backends.live.wire import Deadline, Wire
 from owlmetry_mcp.issues import parameters, times
 from owlmetry_mcp.issues.events import BREADCRUMBS_AFTER
@@ -24,16 +25,21 @@ MAX_PAGES = 5
 
 
 class Events:
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, memory: Memory) -> None:
         self._wire = wire
+        self._memory = memory
 
     async def detail(self, event_id: str) -> EventDetail:
         path = queries.event_path(event_id)
         found = checked(EventDetail, await self._wire.read(path))
-        return as_asked(found.id == path.rpartition("/")[2], found)
+        as_asked(found.id == path.rpartition("/")[2], found)
+        self._memory.show_events([found.id])
+        return found
 
     async def page(self, wanted: EventFilter, cursor: str | None, limit: int | None) -> EventPage:
-        return await self._fetch(queries.events(wanted, cursor, limit))
+        found = await self._fetch(queries.events(wanted, cursor, limit))
+        self._memory.show_events(event.id for event in found.events)
+        return found
 
     async def breadcrumbs(self, event_id: str, limit: int | None) -> list[Event]:
         """Of the event's session, no more than the last 24 hours before it."""
@@ -49,7 +55,9 @@ class Events:
             if _place(trail, event) >= count:
                 break
         place = _place(trail, event)
-        return trail[max(place - count, 0) : place + BREADCRUMBS_AFTER]
+        shown = trail[max(place - count, 0) : place + BREADCRUMBS_AFTER]
+        self._memory.show_events(row.id for row in shown)
+        return shown
 
     async def _trail(self, event: Event, window: timedelta, deadline: Deadline) -> list[Event] | None:
         """The session from so long before the event to some events after it; None where that is too much."""

@@ -4,22 +4,31 @@ They are fetched in the largest pages there are, each row is kept once, and how 
 on is the id of the last occurrence shown, which holds its place whatever page of the server's it came on.
 """
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
+from owlmetry_mcp.backends.base import Progress
 from owlmetry_mcp.backends.live.answers import checked
-from owlmetry_mcp.backends.live.wire import Deadline, Wire
+from owlmetry_mcp.backends.live.wire import Wire
 from owlmetry_mcp.issues.errors import InvalidInputError
+from owlmetry_mcp.issues.evidence import Examination
 from owlmetry_mcp.issues.models import IssueDetail, Occurrence
 from owlmetry_mcp.issues.parameters import MAX_LIMIT
+from owlmetry_mcp.triage.occurrences import summarized
 
 MAX_PAGES = 50
 """So many of 200 are fetched for a page far down; what lies behind them is out of reach."""
+
+
+EXAMINED_PAGES = 10
+"""So many of 200 are fetched for a summary."""
 
 
 class Walk:
     def __init__(self, wire: Wire, path: str) -> None:
         self._wire = wire
         self._path = path
+        self._deadline = wire.deadline()
 
     async def page(self, after: str | None, count: int) -> IssueDetail:
         """The issue with `count` occurrences behind the one with the id `after`.
@@ -27,33 +36,57 @@ class Walk:
         Raises:
             InvalidInputError: the server shows no occurrence `after`.
         """
-        deadline = self._wire.deadline()
-        detail = await self._fetch(None, deadline)
-        first = detail
+        walked = await self._walk(MAX_PAGES, lambda seen: _enough(seen, after, count))
+        return walked.shown(after, count)
+
+    async def examination(self, latest: int, progress: Progress) -> Examination:
+        """The issue with its `latest` occurrences, and what the pages show of all."""
+        walked = await self._walk(EXAMINED_PAGES, lambda _: False, progress)
+        return Examination(issue=walked.shown(None, latest), summary=summarized(walked.rows))
+
+    async def _walk(
+        self, most_pages: int, is_enough: Callable[[Mapping[str, Occurrence]], bool], progress: Progress | None = None
+    ) -> "_Walked":
+        first = detail = await self._fetch(None)
         seen = {row.id: row for row in first.occurrences}
         pages = 1
-        while detail.occurrence_has_more and pages < MAX_PAGES and not _enough(seen, after, count):
-            detail = await self._fetch(detail.occurrence_cursor, deadline)
+        while True:
+            if progress:
+                await progress(f"{len(seen)} occurrences read")
+            if not detail.occurrence_has_more or pages >= most_pages or is_enough(seen):
+                break
+            detail = await self._fetch(detail.occurrence_cursor)
             pages += 1
             seen |= {row.id: row for row in detail.occurrences if row.id not in seen}
         rows = sorted(seen.values(), key=lambda row: (row.timestamp, row.id), reverse=True)
-        begin = _place(rows, after)
-        shown = rows[begin : begin + count]
-        has_more = begin + count < len(rows) or (detail.occurrence_has_more and pages < MAX_PAGES)
+        return _Walked(first, rows, detail.occurrence_has_more and pages < MAX_PAGES)
+
+    async def _fetch(self, cursor: str | None) -> IssueDetail:
+        query = {"occurrence_cursor": cursor, "occurrence_limit": MAX_LIMIT}
+        return checked(IssueDetail, await self._wire.read(self._path, query, self._deadline))
+
+
+class _Walked(NamedTuple):
+    issue: IssueDetail
+    rows: list[Occurrence]
+    """All that were seen, latest first."""
+    has_more: bool
+    """Behind them, within reach."""
+
+    def shown(self, after: str | None, count: int) -> IssueDetail:
+        begin = _place(self.rows, after)
+        shown = self.rows[begin : begin + count]
+        has_more = begin + count < len(self.rows) or self.has_more
         update: dict[str, Any] = {
             "occurrences": shown,
             "occurrence_has_more": has_more and bool(shown),
             "occurrence_cursor": shown[-1].id if has_more and shown else None,
-            "occurrences_seen": len(rows),
+            "occurrences_seen": len(self.rows),
         }
-        return first.model_copy(update=update)
-
-    async def _fetch(self, cursor: str | None, deadline: Deadline) -> IssueDetail:
-        query = {"occurrence_cursor": cursor, "occurrence_limit": MAX_LIMIT}
-        return checked(IssueDetail, await self._wire.read(self._path, query, deadline))
+        return self.issue.model_copy(update=update)
 
 
-def _enough(seen: dict[str, Occurrence], after: str | None, count: int) -> bool:
+def _enough(seen: Mapping[str, Occurrence], after: str | None, count: int) -> bool:
     """Whether the rows seen hold the page wanted, and one more, which shows that there is more."""
     if after is None:
         return len(seen) > count

@@ -10,8 +10,12 @@ _EARLIEST = "1970-01-01T00:00:00.000Z"
 """Sent where no `since` is named: a server may take that for the last 24 hours."""
 
 
+def issues_path(project_id: str) -> str:
+    return f"/v1/projects/{parameters.uuid('project_id', project_id)}/issues"
+
+
 def issue_path(project_id: str, issue_id: str, name: str = "issue_id") -> str:
-    return f"/v1/projects/{parameters.uuid('project_id', project_id)}/issues/{parameters.uuid(name, issue_id)}"
+    return f"{issues_path(project_id)}/{parameters.uuid(name, issue_id)}"
 
 
 def issues(selection: Selection, cursor: str | None, limit: int | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from owlmetry_mcp import __version__
 from owlmetry_mcp.backends.live.answers import refusal, summary_of_page
 from owlmetry_mcp.backends.live.faults import FaultError, LostError, NotArrivedError, ThrottledError
-from owlmetry_mcp.issues.errors import EndpointError, UnavailableError
+from owlmetry_mcp.issues.errors import EndpointError, InvalidInputError, UnavailableError
 
 MAX_ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.2
@@ -130,9 +130,12 @@ class Wire:
         parameters = {name: value for name, value in (query or {}).items() if value is not None}
         # Without a connection nothing was sent: that is to be seen before the attempt as a whole is given up.
         timeout = httpx2.Timeout(seconds, connect=min(self.timeouts.connect, seconds * 0.9))
-        request = self._client.build_request(
-            method, f"{self.endpoint}{path}", params=parameters, json=body, timeout=timeout
-        )
+        try:
+            request = self._client.build_request(
+                method, f"{self.endpoint}{path}", params=parameters, json=body, timeout=timeout
+            )
+        except httpx2.InvalidURL as error:
+            raise InvalidInputError("A parameter is too long to be sent") from error
         try:
             with anyio.fail_after(seconds):
                 response, content = await self._exchange(request)

@@ -1,11 +1,11 @@
 """Writes over a wire that may fail: each is done once, and what became of it is told truly."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from owlmetry_mcp.backends.live.faults import FaultError, LostError
 from owlmetry_mcp.backends.live.wire import MAX_ATTEMPTS, Deadline, Wire
-from owlmetry_mcp.issues.errors import FateUnknownError, OwlmetryError, UnavailableError
+from owlmetry_mcp.issues.errors import FateUnknownError, OwlmetryError, PermissionDeniedError, UnavailableError
 
 Result = TypeVar("Result")
 
@@ -97,3 +97,32 @@ class Write(Generic[Result]):
         return FateUnknownError(
             f"It is not known whether {self._what}: {cause}", "Look before you try again: it may have been done."
         )
+
+
+async def carry_out(  # noqa: PLR0913, PLR0917 - what a write is made of
+    wire: Wire,
+    what: str,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None,
+    understand: Callable[[Any], Result],
+    find: Callable[[Deadline], Awaitable[Result | None]],
+    deadline: Deadline | None = None,
+    *,
+    repeatable: bool = True,
+) -> Result:
+    """One write, as `Write.carry_out`."""
+
+    async def send(deadline: Deadline) -> Any:  # noqa: ANN401 - JSON
+        return await wire.attempt(method, path, body=body, deadline=deadline)
+
+    write = Write(wire, what, send, understand, find, repeatable=repeatable)
+    return await write.carry_out(deadline or wire.deadline())
+
+
+async def if_readable(reading: Awaitable[Result]) -> Result | None:
+    """What is there before a write, to tell afterwards what it did; None to a key that may read nothing."""
+    try:
+        return await reading
+    except PermissionDeniedError:
+        return None

@@ -4,16 +4,32 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from owlmetry_mcp.backends.store import access, administration, comments, events, intake, issues, listing, scan
+from owlmetry_mcp.backends.base import Progress
+from owlmetry_mcp.backends.store import (
+    access,
+    administration,
+    coincidences,
+    comments,
+    events,
+    finding,
+    intake,
+    issues,
+    listing,
+    scan,
+    summaries,
+)
 from owlmetry_mcp.backends.store.access import Caller, Credential
 from owlmetry_mcp.backends.store.cursors import Cursor
+from owlmetry_mcp.backends.store.overview import Glance
 from owlmetry_mcp.backends.store.store import Store, Work
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
 from owlmetry_mcp.issues import filters, parameters
 from owlmetry_mcp.issues.errors import InvalidInputError, StoreError
+from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, Overview
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.lifecycle import status_change
 from owlmetry_mcp.issues.models import (
+    App,
     Comment,
     Event,
     EventDetail,
@@ -85,7 +101,7 @@ class StoreBackend:
     ) -> IssuePage:
         def work(tx: Transaction, caller: Caller) -> IssuePage:
             project, _ = access.project_team(tx, caller, parameters.uuid("project_id", project_id))
-            apps = [key for (key,) in tx.all("SELECT key FROM apps WHERE project = ?", (project,))]
+            apps = listing.apps_of_project(tx, project)
             begin, count = Cursor.parse(cursor), parameters.limit("limit", limit)
             return listing.page(tx, apps, filters.checked(wanted, "all"), begin, count, named=False)
 
@@ -192,6 +208,52 @@ class StoreBackend:
             return events.breadcrumbs(tx, [*caller.roles], wanted, parameters.limit("limit", limit))
 
         return await self._as_caller(READ_EVENTS, work)
+
+    async def list_apps(self, progress: Progress) -> list[App]:  # noqa: ARG002 - it takes a moment, as all that follow
+        return await self._as_caller(READ, lambda tx, caller: finding.apps(tx, caller.roles))
+
+    async def find_issues(self, prefix: str, progress: Progress) -> FoundIssues:  # noqa: ARG002
+        def work(tx: Transaction, caller: Caller) -> FoundIssues:
+            return finding.issues(tx, caller.roles, parameters.uuid_prefix("prefix", prefix))
+
+        return await self._as_caller(READ, work)
+
+    async def find_events(self, prefix: str) -> list[str]:
+        def work(tx: Transaction, caller: Caller) -> list[str]:
+            return finding.events(tx, caller.roles, parameters.uuid_prefix("prefix", prefix))
+
+        return await self._as_caller(READ_EVENTS, work)
+
+    async def examine(self, project_id: str, issue_id: str, *, latest: int, progress: Progress) -> Examination:  # noqa: ARG002
+        def work(tx: Transaction, _: Caller, at: _Place) -> Examination:
+            detail = issues.detail(tx, at.issue, None, parameters.limit("latest", latest))
+            return Examination(issue=detail, summary=summaries.of_issue(tx, at.issue))
+
+        return await self._at_issue(READ, project_id, issue_id, work)
+
+    async def overview(self, project_id: str | None, progress: Progress) -> Overview:  # noqa: ARG002
+        def work(tx: Transaction, caller: Caller) -> Overview:
+            if project_id is None:
+                return Glance(tx, listing.apps_of_teams(tx, caller.roles), (0,), named=True).overview()
+            project, _ = access.project_team(tx, caller, parameters.uuid("project_id", project_id))
+            return Glance(tx, listing.apps_of_project(tx, project), (0, 1), named=False).overview()
+
+        return await self._as_caller(READ, work)
+
+    async def coincidences(self, project_id: str, issue_id: str | None, progress: Progress) -> Coincidences:  # noqa: ARG002
+        def of_issue(tx: Transaction, _: Caller, at: _Place) -> Coincidences:
+            return coincidences.of_issue(tx, at.project, at.issue)
+
+        def of_project(tx: Transaction, caller: Caller) -> Coincidences:
+            project, _ = access.project_team(tx, caller, parameters.uuid("project_id", project_id))
+            return coincidences.of_project(tx, project)
+
+        if issue_id is None:
+            return await self._as_caller(READ, of_project)
+        return await self._at_issue(READ, project_id, issue_id, of_issue)
+
+    async def version(self) -> str | None:
+        return await self._store.version()
 
     async def ingest(self, events: object, bundle_id: object) -> Ingested:
         return await self._take_in(lambda tx: intake.ingest(tx, access.client(tx, self._credential), events, bundle_id))

@@ -9,7 +9,7 @@ issues stood when it began: those that have moved since are left out where they 
 `issue_moves` remembers. So none is lost and none comes twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice, product
 from typing import Any, NamedTuple
 
@@ -59,9 +59,18 @@ def page(  # noqa: PLR0913 - a list has as many sides
     places.sort(reverse=True)
     shown = places[:limit]
     has_more = len(places) > limit
-    issues = _issues(tx, [key for _, _, key in shown], named=named)
+    issues = issues_of(tx, [key for _, _, key in shown], named=named)
     last = Cursor(*shown[-1][:2], begun).text() if has_more else None
     return IssuePage.model_construct(issues=issues, cursor=last, has_more=has_more)
+
+
+def apps_of_project(tx: Transaction, project: int) -> list[int]:
+    return [key for (key,) in tx.all("SELECT key FROM apps WHERE project = ?", (project,))]
+
+
+def apps_of_teams(tx: Transaction, teams: Iterable[int]) -> list[int]:
+    sql = f"SELECT a.key FROM apps a JOIN projects p ON p.key = a.project WHERE p.team IN ({listed(teams)})"  # noqa: S608 - keys of ours
+    return [key for (key,) in tx.all(sql)]
 
 
 class Move(NamedTuple):
@@ -130,8 +139,8 @@ def _moved(tx: Transaction, apps: Sequence[int], selection: Selection, cursor: C
     )
 
 
-def _issues(tx: Transaction, keys: Sequence[int], *, named: bool) -> list[Issue]:
-    """The issues with these keys, in this order."""
+def issues_of(tx: Transaction, keys: Sequence[int], *, named: bool) -> list[Issue]:
+    """The issues with these keys, in this order; with their projects' names if `named`."""
     rows = {row[0]: row for row in tx.all(f"{ISSUE_ROWS} WHERE i.key IN ({listed(keys)})")}
     fingerprints = fingerprints_of(tx, keys)
     return [issue(rows[key], fingerprints[key], named=named) for key in keys]

@@ -18,6 +18,7 @@ Result = TypeVar("Result")
 _MUCH = ("PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 10000")
 """64 MiB of pages in memory; 80 MiB of log. More of either gained nothing where it was measured."""
 Work = Callable[[Transaction], Result]
+_TO_THE_HOUR = len("2026-10-21T12")
 
 
 class Store:
@@ -55,6 +56,14 @@ class Store:
     async def writing(self, work: Work[Result]) -> Result:
         """`write`, in another thread. Cancelled, it is still done if it has begun, and wholly."""
         return await self._writes.do_in_thread(work)
+
+    async def version(self) -> str:
+        """Another text after every commit, of any connection in any process; and every hour, since what is shown of
+        issues goes by their age, too.
+
+        The reads' connection never commits anything itself, so that SQLite's counter of others' commits misses none.
+        """
+        return await self.reading(lambda tx: f"{tx.one('PRAGMA data_version')[0]} {tx.now[:_TO_THE_HOUR]}")
 
     def expect_much(self) -> None:
         """Have the writes cached in more memory, and moved from the log to the file's own pages less often."""

@@ -1,0 +1,11 @@
+"""Who a server takes us for."""
+
+from owlmetry_mcp.backends.live.answers import checked
+from owlmetry_mcp.backends.live.wire import Deadline, Wire
+from owlmetry_mcp.issues.models import Identity, KeyIdentity, UserIdentity
+
+
+async def identify(wire: Wire, deadline: Deadline | None = None) -> Identity:
+    answer = await wire.read("/v1/auth/whoami", None, deadline)
+    is_user = isinstance(answer, dict) and answer.get("type") == "user"
+    return checked(UserIdentity, answer) if is_user else checked(KeyIdentity, answer)

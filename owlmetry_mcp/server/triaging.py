@@ -1,0 +1,187 @@
+"""The tools that look at many issues at once: what matters, and what is the same twice."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import anyio.to_thread
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from owlmetry_mcp.backends.base import Progress
+from owlmetry_mcp.issues.errors import InvalidInputError
+from owlmetry_mcp.issues.evidence import Coincidence, Coverage, DuplicateGroup, Overview
+from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.models import Issue
+from owlmetry_mcp.issues.parameters import MAX_LIMIT
+from owlmetry_mcp.server import structured, text
+from owlmetry_mcp.server.answers import Answer, Row
+from owlmetry_mcp.server.arguments import Count, ProjectId
+from owlmetry_mcp.server.desk import Desk
+from owlmetry_mcp.server.options import Options
+from owlmetry_mcp.server.progress import progress
+from owlmetry_mcp.server.untrusted import Fence, quoted
+
+OVERVIEW_BYTES = 4_000
+"""The cap of an overview, whatever the setting: it is read first, and often."""
+
+MAX_COMPARED = 10_000
+"""Issues that duplicates are looked for among: the most recently seen."""
+
+DEFAULT_GROUPS = 10
+MEMBERS = (8, 3, 1)
+"""How many duplicates are shown of a group among others, the likeliest; fewer where there is no room for more."""
+MEMBERS_OF_ONE = (40, *MEMBERS)
+"""Of one issue's group."""
+
+REASONS = {
+    "regressed": "fixed once, and seen again in a newer version",
+    "new": "new, and hits most users",
+    "stale_claim": "claimed, and untouched for a week",
+    "growing": "put aside, and still seen",
+}
+
+
+class Triaging:
+    """The tools as methods; their docstrings are what a model reads."""
+
+    def __init__(self, desk: Desk, options: Options) -> None:
+        self._desk = desk
+        self._max_bytes = options.max_result_bytes
+
+    async def triage_overview(
+        self,
+        ctx: Context,
+        project_id: Annotated[str | None, Field(description="Id, name or slug; without it, all projects")] = None,
+    ) -> CallToolResult:
+        """Start here: counts by status, what regressed, is new, is claimed or grows, and what to look at next."""
+        found = await self._overview(project_id, progress(ctx))
+        return overview_answer(found, min(OVERVIEW_BYTES, self._max_bytes)).result()
+
+    async def _overview(self, project_id: str | None, heard: Progress) -> Overview:
+        project = self._desk.project_id if project_id is None else await self._desk.project(project_id)
+        found = await self._desk.backend().overview(project, heard)
+        self._desk.remember([*found.regressed, *found.new, *found.growing, *(row.issue for row in found.claimed)])
+        return found
+
+    async def find_duplicates(
+        self,
+        ctx: Context,
+        project_id: ProjectId = None,
+        issue_id: Annotated[str | None, Field(description="Duplicates of this one alone")] = None,
+        limit: Annotated[Count, Field(description="Groups")] = DEFAULT_GROUPS,
+    ) -> CallToolResult:
+        """Groups of issues that may be one, with evidence, a score (0 to 1), and which to keep as merge's target."""
+        heard = progress(ctx)
+        issue = None
+        if issue_id is not None:
+            project, issue = await self._desk.issue(issue_id, project_id, progress=heard)
+        else:
+            project = await self._only_project(project_id)
+        issues, complete = await self._issues(project, heard)
+        if issue is not None and issue not in {row.id for row in issues}:
+            issues.append(await self._desk.backend().get_issue(project, issue, occurrence_limit=1))
+        coincidences = await self._desk.backend().coincidences(project, issue, heard)
+        groups = await _duplicates(issues, coincidences.pairs, issue)
+        self._desk.remember([row for group in groups[:limit] for row in _members(group)])
+        answer = Answer(self._max_bytes)
+        kept = _add_groups(answer, groups[:limit], MEMBERS if issue is None else MEMBERS_OF_ONE)
+        if not groups:
+            answer.add({}, "No duplicates were found.")
+        if kept < len(groups):
+            answer.leave_out(f"{len(groups) - kept} of {len(groups)} groups; merge these first, or ask with issue_id")
+        self._say_what_was_compared(answer, len(issues), coincidences.coverage, complete=complete)
+        return answer.result()
+
+    async def _only_project(self, project_id: str | None) -> str:
+        if project_id is not None:
+            return await self._desk.project(project_id)
+        if self._desk.project_id is not None:
+            return self._desk.project_id
+        projects = await self._desk.backend().list_projects()
+        if len(projects) == 1:
+            return projects[0].id
+        named = ", ".join(f"{row.id} {quoted(row.name)}" for row in projects[:DEFAULT_GROUPS])
+        raise InvalidInputError(
+            "project_id is required", f"Pass one of: {named}." if projects else "There is no project yet."
+        )
+
+    async def _issues(self, project: str, heard: Progress) -> tuple[list[Issue], bool]:
+        """A project's issues as far as they are compared, and whether that is all."""
+        issues: list[Issue] = []
+        cursor: str | None = None
+        while len(issues) < MAX_COMPARED:
+            page = await self._desk.backend().list_issues(project, IssueFilter(), cursor=cursor, limit=MAX_LIMIT)
+            issues += page.issues
+            cursor = page.cursor
+            if cursor is None:
+                return issues, True
+            await heard(f"{len(issues)} issues read")
+        return issues, False
+
+    @staticmethod
+    def _say_what_was_compared(answer: Answer, issues: int, shared: Coverage, *, complete: bool) -> None:
+        some = "" if complete else "the most recently seen "
+        wording = f"Wording compared of {some}{issues} issues"
+        sessions = "all" if shared.complete else f"the most recently seen {shared.seen}"
+        answer.add(
+            {"compared": {"issues": issues, "complete": complete, "sessions_complete": shared.complete}},
+            f"{wording}, sessions of {sessions}.",
+        )
+
+
+def _add_groups(answer: Answer, groups: Sequence[DuplicateGroup], members: Sequence[int]) -> int:
+    """As many groups as fit, with as many of their members as leave room for one group at least; returns how many."""
+    for most in members:
+        rows = [
+            Row(structured.duplicate_group(row, most), text.duplicate_group(row, most, answer.fence)) for row in groups
+        ]
+        if answer.fitting(rows[:1]):
+            break
+    return answer.rows("groups", rows)
+
+
+async def _duplicates(issues: Sequence[Issue], pairs: Sequence[Coincidence], about: str | None) -> list[DuplicateGroup]:
+    """In a thread, since it takes a while for many issues; the library it needs is loaded with the first call."""
+    from owlmetry_mcp.triage.duplicates import duplicates  # noqa: PLC0415 - off the start-up path
+
+    return await anyio.to_thread.run_sync(duplicates, issues, pairs, about)
+
+
+def _members(group: DuplicateGroup) -> list[Issue]:
+    return [group.target, *(row.issue for row in group.candidates)]
+
+
+def overview_answer(found: Overview, max_bytes: int) -> Answer:
+    answer = Answer(max_bytes)
+    fence = answer.fence
+    answer.add({"as_of": found.as_of}, f"As of {found.as_of}")
+    for name, counts in (("production", found.production), ("development", found.development)):
+        if counts or name == "production":
+            said = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no issues"
+            answer.add({name: counts}, f"{name}: {said}")
+    if not found.coverage.complete:
+        answer.add(
+            {"covered": {"issues": found.coverage.seen, "complete": False}},
+            f"Of the {found.coverage.seen} issues most recently seen; there are more, so counts are lower bounds.",
+        )
+    reasons = [(row.issue.id, REASONS[row.reason]) for row in found.next]
+    answer.rows("next", [Row({"id": id_, "reason": why}, f"- {id_}: {why}") for id_, why in reasons], "Look at next:")
+    for name, heading, issues in (
+        ("regressed", "Regressed:", found.regressed), ("new", "New, most users first:", found.new),
+    ):  # fmt: skip
+        _section(answer, name, heading, [_issue_row(row, fence) for row in issues])
+    claims = [Row(structured.claim(row), text.claim(row, fence)) for row in found.claimed]
+    _section(answer, "claimed", "In progress, longest untouched first:", claims)
+    growing = [_issue_row(row, fence) for row in found.growing]
+    _section(answer, "growing", "Silenced or snoozed, yet seen in the last 7 days:", growing)
+    return answer
+
+
+def _section(answer: Answer, name: str, heading: str, rows: Sequence[Row]) -> None:
+    if rows and (kept := answer.rows(name, rows, heading, share=0.5)) < len(rows):
+        answer.leave_out(f"{len(rows) - kept} of {name}; list_issues shows them")
+
+
+def _issue_row(row: Issue, fence: Fence) -> Row:
+    return Row(structured.overview_issue(row), text.overview_issue(row, fence))
