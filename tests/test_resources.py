@@ -65,7 +65,7 @@ mark>`
 - countries `<mark "US" 2, "DE" 1, "(not said)" 1 mark>`
 - days 2026-10-20 2, 2026-10-19 1, 2026-10-18 1
 
-## Occurrences, latest first
+## Occurrences, latest first (4 of 4)
 
 - 2026-10-20 14:30Z event 01783760-8116-58a1-92ab-b62aaaf94166 `<mark "2.2.0" mark>`
 - 2026-10-20 08:00Z event b576604f-e2a9-576c-b63a-d039eda99129 `<mark "2.2.0", user "user-1" mark>`

@@ -18,6 +18,8 @@ DEFAULT_MAX_BYTES = 24_000
 
 _RESERVED_BYTES = 1_100
 """For what is added last: cursors, the legend of the fence, the names of flagged fields, what was left out."""
+_RESERVED_OF_TEXT_BYTES = 700
+"""Where there is text alone: for the legend, and what was left out."""
 
 
 class Row(NamedTuple):
@@ -28,19 +30,21 @@ class Row(NamedTuple):
 
 
 class Answer:
-    def __init__(self, max_bytes: int, fence: Fence | None = None) -> None:
+    def __init__(self, max_bytes: int, fence: Fence | None = None, *, text_alone: bool = False) -> None:
         self.fence = fence or Fence()
+        self._text_alone = text_alone
+        """A document: no data are asked of it, and none take its room."""
         self.max_bytes = max_bytes
         self._data: Data = {}
         self._lines: list[str] = []
         self._left_out: list[str] = []
-        self._data_room = self._text_room = max_bytes - _RESERVED_BYTES
+        self._data_room = self._text_room = max_bytes - (_RESERVED_OF_TEXT_BYTES if text_alone else _RESERVED_BYTES)
 
     def add(self, data: Mapping[str, Any], *lines: str) -> None:
         """What the answer cannot do without."""
         self._data |= data
         self._lines += lines
-        self._data_room -= _size(data)
+        self._data_room -= self._counted(data)
         self._text_room -= sum(len(line.encode()) + 1 for line in lines)
 
     def rows(self, name: str, rows: Iterable[Row], heading: str = "", share: float = 1.0) -> int:
@@ -71,7 +75,7 @@ class Answer:
         text_room = self._text_room * share - len(heading.encode()) - 1
         kept: list[Row] = []
         for row in rows:
-            data_room -= _size(row.data) + 1
+            data_room -= self._counted(row.data) + 1
             text_room -= len(row.text.encode()) + 1
             if data_room < 0 or text_room < 0:
                 break
@@ -83,12 +87,22 @@ class Answer:
         self._left_out.append(what)
 
     def result(self) -> CallToolResult:
+        return CallToolResult(content=[TextContent(text=self.text())], structured_content=self._whole_data())
+
+    def size(self) -> int:
+        """The bytes of the longer of its forms, as it stands, with nothing reserved."""
+        return max(_size(self._whole_data()), len(self.text().encode()))
+
+    def _whole_data(self) -> Data:
         data = {name: value for name, value in self._data.items() if value is not None}
         if self._left_out:
             data["left_out"] = self._left_out
         if flagged := sorted(FIELDS & set(_names(data))):
             data["untrusted"] = flagged
-        return CallToolResult(content=[TextContent(text=self.text())], structured_content=data)
+        return data
+
+    def _counted(self, data: object) -> int:
+        return 0 if self._text_alone else _size(data)
 
     def text(self) -> str:
         text = "\n".join([*filter(None, self._lines), *(f"Left out: {what}" for what in self._left_out)])

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 from owlmetry_mcp.issues.evidence import Examination, Overview
 from owlmetry_mcp.issues.lifecycle import MOVES
-from owlmetry_mcp.issues.models import Comment, Issue, IssueDetail
+from owlmetry_mcp.issues.models import Issue
 from owlmetry_mcp.server import text
 from owlmetry_mcp.server.answers import Answer, Row
+from owlmetry_mcp.server.overviews import Glance, fullest
+from owlmetry_mcp.server.pages import add_latest_comments, add_occurrences, occurrences_heading
 from owlmetry_mcp.server.structured import LISTED, WHOLE
-from owlmetry_mcp.server.triaging import REASONS
 from owlmetry_mcp.server.untrusted import Fence, quoted
 
 MIME_TYPE = "text/markdown"
@@ -48,13 +49,17 @@ def _ticks(words: str, least: int) -> str:
 
 def issue_document(found: Examination, max_bytes: int, fence: MarkdownFence) -> str:
     issue = found.issue
-    answer = Answer(max_bytes, fence)
+    answer = Answer(max_bytes, fence, text_alone=True)
     answer.add({}, f"# Issue {issue.id}\n")
     _add_head(answer, issue)
     summary = text.summary_lines(found.summary, issue.occurrence_count, fence)
     section(answer, "Summary", [f"- {line}" for line in summary], "lines of the summary")
-    _add_occurrences(answer, issue)
-    _add_latest_comments(answer, issue.comments)
+    occurrences = len(issue.occurrences)
+    kept = add_occurrences(answer, issue, _heading(occurrences_heading(issue)), share=0.5)
+    if kept < occurrences:
+        answer.leave_out(f"{occurrences - kept} of {occurrences} occurrences; get_issue shows them")
+    if issue.comments:
+        add_latest_comments(answer, issue.comments, _heading(f"Comments ({len(issue.comments)})"))
     section(answer, "Attachments", [text.attachment(row, fence) for row in issue.attachments], "attachments")
     return whole(answer)
 
@@ -70,48 +75,27 @@ def _add_head(answer: Answer, issue: Issue) -> None:
         answer.leave_out("the issue's long names; get_issue shows them")
 
 
-def _add_occurrences(answer: Answer, issue: IssueDetail) -> None:
-    rows = [text.occurrence(row, answer.fence) for row in issue.occurrences]
-    of = "" if len(rows) == issue.occurrence_count else f" ({len(rows)} of {issue.occurrence_count})"
-    section(answer, f"Occurrences, latest first{of}", rows, "of these occurrences; get_issue shows them", share=0.5)
-
-
-def _add_latest_comments(answer: Answer, comments: Sequence[Comment]) -> None:
-    """As many of the latest as there is room for, in the order written."""
-    latest_first = (Row({}, text.comment_line(row, answer.fence)) for row in reversed(comments))
-    heading = f"\n## Comments ({len(comments)})\n"
-    kept = answer.fitting(latest_first, heading, share=0.8)
-    answer.rows("comments", kept[::-1], heading)
-    if len(kept) < len(comments):
-        answer.leave_out(f"{len(comments) - len(kept)} of {len(comments)} comments; list_comments shows all")
-
-
 def overview_document(project_id: str | None, found: Overview, max_bytes: int, fence: MarkdownFence) -> str:
-    answer = Answer(max_bytes, fence)
-    of = "all projects" if project_id is None else f"project {project_id}"
-    answer.add({}, f"# Overview of {of}", f"\nAs of {found.as_of}\n")
-    for name, counts in (("production", found.production), ("development", found.development)):
-        if counts or name == "production":
-            said = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no issues"
-            answer.add({}, f"- {name}: {said}")
-    if not found.coverage.complete:
-        answer.add({}, f"- of the {found.coverage.seen} issues most recently seen; there are more, so these are least")
-    suggested = [f"- {row.issue.id}: {REASONS[row.reason]}" for row in found.next]
-    section(answer, "Look at next", suggested, "suggestions")
-    for heading, issues in (
-        ("Regressed", found.regressed), ("New, most users first", found.new),
-    ):  # fmt: skip
-        section(answer, heading, [text.overview_issue(row, fence) for row in issues], "issues", share=0.5)
-    claims = [text.claim(row, fence) for row in found.claimed]
-    section(answer, "In progress, longest untouched first", claims, "issues", share=0.5)
-    growing = [text.overview_issue(row, fence) for row in found.growing]
-    section(answer, "Silenced or snoozed, yet seen in the last 7 days", growing, "issues", share=0.5)
-    return whole(answer)
+    def laid_out(glance: Glance) -> str:
+        answer = Answer(max_bytes, fence, text_alone=True)
+        of = "all projects" if project_id is None else f"project {project_id}"
+        answer.add({}, f"# Overview of {of}", f"\nAs of {found.as_of}\n", *(f"- {row.text}" for row in glance.state))
+        for part in glance.sections:
+            answer.add_rows(part.name, part.rows, _heading(part.heading))
+        for what in glance.left_out:
+            answer.leave_out(what)
+        return whole(answer)
+
+    return fullest(found, fence, laid_out, lambda document: len(document.encode()) <= max_bytes)
+
+
+def _heading(words: str) -> str:
+    return f"\n## {words}\n"
 
 
 def section(answer: Answer, heading: str, lines: Sequence[str], what: str, share: float = 1.0) -> None:
     """A heading with as many of the lines as fit into a share of the room; nothing without lines."""
-    kept = answer.rows(heading, [Row({}, line) for line in lines], f"\n## {heading}\n", share)
+    kept = answer.rows(heading, [Row({}, line) for line in lines], _heading(heading), share)
     if kept < len(lines):
         answer.leave_out(f"{len(lines) - kept} of {len(lines)} {what} under “{heading}”")
 

@@ -10,6 +10,12 @@ from owlmetry_mcp.server import structured, text
 from owlmetry_mcp.server.answers import Answer, Row
 from owlmetry_mcp.server.structured import READ
 
+DEFAULT_LISTED = 20
+"""Issues a page."""
+LATEST_OCCURRENCES = 10
+"""Of an issue that is shown with its summary."""
+EXAMINATION_BYTES = 8_000
+"""The cap of an issue's summary, whatever the setting: it is read for every issue."""
 _MOST_DIGITS = 9
 
 
@@ -57,8 +63,11 @@ def issue_answer(
         answer.add(structured.listed_issue(found), text.listed_issue(found, fence))
     comments = [] if rows_alone else found.comments
     attachments = [] if rows_alone else found.attachments
-    _add_occurrences(answer, found, share=0.6 if comments or attachments else 1.0)
-    _add_latest_comments(answer, comments)
+    heading = f"{occurrences_heading(found)}:"
+    add_occurrences(answer, found, heading, share=0.6 if comments or attachments else 1.0)
+    _page_occurrences(answer, found)
+    if comments:
+        add_latest_comments(answer, comments, f"Comments ({len(comments)}):")
     rows = [Row(structured.attachment(row), text.attachment(row, fence)) for row in attachments]
     if rows and (kept := answer.rows("attachments", rows, f"Attachments, latest first ({len(rows)}):")) < len(rows):
         answer.leave_out(f"{len(rows) - kept} of {len(rows)} attachments; get_event shows those of an event")
@@ -70,26 +79,36 @@ def say_what_is_cut(answer: Answer, form: int) -> None:
         answer.leave_out("the ends of its longest texts; a larger OWLMETRY_MAX_RESULT_BYTES has room for them")
 
 
-def _add_occurrences(answer: Answer, found: IssueDetail, share: float) -> None:
+def occurrences_heading(found: IssueDetail) -> str:
+    reached = f"; {found.occurrences_seen} could be reached so far" if _is_incomplete(found) else ""
+    return f"Occurrences, latest first ({len(found.occurrences)} of {found.occurrence_count}{reached})"
+
+
+def add_occurrences(answer: Answer, found: IssueDetail, heading: str, share: float) -> int:
+    """As many of the latest as fit into a share of the room; returns how many."""
     rows = [Row(structured.occurrence(row), text.occurrence(row, answer.fence)) for row in found.occurrences]
-    seen = found.occurrences_seen
-    incomplete = seen is not None and seen != found.occurrence_count
-    reached = f"; {seen} could be reached so far" if incomplete else ""
-    heading = f"Occurrences, latest first ({len(rows)} of {found.occurrence_count}{reached}):"
-    kept = answer.rows("occurrences", rows, heading, share)
-    if incomplete:
-        answer.add({"occurrences_seen": seen})
-    if kept == len(rows):
+    return answer.rows("occurrences", rows, heading, share)
+
+
+def _page_occurrences(answer: Answer, found: IssueDetail) -> None:
+    kept, count = answer.shown("occurrences"), len(found.occurrences)
+    if _is_incomplete(found):
+        answer.add({"occurrences_seen": found.occurrences_seen})
+    if kept == count:
         paging(answer, "occurrence_cursor", found.occurrence_cursor)
     else:
-        answer.leave_out(f"{len(rows) - kept} of {len(rows)} occurrences; occurrence_limit={len(rows)} shows them")
+        answer.leave_out(f"{count - kept} of {count} occurrences; occurrence_limit={count} shows them")
 
 
-def _add_latest_comments(answer: Answer, comments: Sequence[Comment]) -> None:
+def _is_incomplete(found: IssueDetail) -> bool:
+    return found.occurrences_seen is not None and found.occurrences_seen != found.occurrence_count
+
+
+def add_latest_comments(answer: Answer, comments: Sequence[Comment], heading: str) -> None:
     """As many of the latest comments as there is room for, in the order written."""
-    kept = answer.fitting((_comment_row(answer, row) for row in reversed(comments)), share=0.8)
+    kept = answer.fitting((_comment_row(answer, row) for row in reversed(comments)), heading, share=0.8)
     if kept:
-        answer.add_rows("comments", kept[::-1], f"Comments ({len(comments)}):")
+        answer.add_rows("comments", kept[::-1], heading)
     if len(kept) < len(comments):
         answer.leave_out(f"{len(comments) - len(kept)} of {len(comments)} comments; list_comments shows all")
 

@@ -14,7 +14,7 @@ from owlmetry_mcp.server.answers import Answer
 from owlmetry_mcp.server.desk import Desk, unheard
 from owlmetry_mcp.server.markdown import MarkdownFence, issue_document, overview_document, section, whole
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.reading import DEFAULT_LISTED, EXAMINATION_BYTES, LATEST_OCCURRENCES
+from owlmetry_mcp.server.pages import DEFAULT_LISTED, EXAMINATION_BYTES, LATEST_OCCURRENCES
 from owlmetry_mcp.server.week import of_version, week_document, week_until
 
 LEAST_DATA_BYTES = 2_000
@@ -143,7 +143,7 @@ class Prompts:
         wanted = IssueFilter(status=status, data_mode="all" if project else None)
         page = await self._desk.backend().list_team_issues(wanted, project_id=project, limit=DEFAULT_LISTED)
         self._desk.remember(page.issues)
-        answer = Answer(max_bytes, fence)
+        answer = Answer(max_bytes, fence, text_alone=True)
         lines = [f"- {text.listed_issue(row, fence)}" for row in page.issues]
         section(answer, f"Issues that are {status}, the latest first: triage these", lines, "issues")
         if not lines:

@@ -16,15 +16,20 @@ from owlmetry_mcp.server.arguments import Count, Cursor, EventId, IssueId, Proje
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.event_pages import add_parts, crumbs_answer
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.pages import add_comments, issue_answer, paging, place, say_what_is_cut
+from owlmetry_mcp.server.pages import (
+    DEFAULT_LISTED,
+    EXAMINATION_BYTES,
+    LATEST_OCCURRENCES,
+    add_comments,
+    issue_answer,
+    paging,
+    place,
+    say_what_is_cut,
+)
 from owlmetry_mcp.server.progress import progress
 from owlmetry_mcp.server.structured import READ
 
-DEFAULT_LISTED = 20
-LATEST_OCCURRENCES = 10
 DEFAULT_CRUMBS = 20
-EXAMINATION_BYTES = 8_000
-"""The cap of an issue's summary, whatever the setting: it is read for every issue."""
 
 Limit = Annotated[Count, Field(description="Items a page, at most 200")]
 

@@ -19,7 +19,7 @@ from owlmetry_mcp.server.desk import Desk, unheard
 from owlmetry_mcp.server.guide import guide
 from owlmetry_mcp.server.markdown import MIME_TYPE, MarkdownFence, issue_document, overview_document
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.reading import LATEST_OCCURRENCES
+from owlmetry_mcp.server.pages import LATEST_OCCURRENCES
 from owlmetry_mcp.server.untrusted import quoted
 
 GUIDE_URI = "owlmetry://guide"

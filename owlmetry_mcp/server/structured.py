@@ -82,7 +82,8 @@ WHOLE = Lengths(2000, 255)
 READ = (WHOLE, Lengths(500, 80), Lengths(120, 40))
 """For one issue or event: the first that leaves room for the rest."""
 LISTED = Lengths(100, 80)
-OVERVIEW = Lengths(80, 40)
+OVERVIEW = (Lengths(80, 40), Lengths(60, 40), Lengths(40, 40))
+"""Of an issue among those of an overview: the first that leaves room for all, or the last."""
 NAME_LENGTH = 100
 _CRUMB_ATTRIBUTES = 8
 SHOWN_FINGERPRINTS = 3
@@ -95,8 +96,8 @@ def listed_issue(found: Issue) -> Data:
     return _data(found, LISTED_FIELDS, LISTED)
 
 
-def overview_issue(found: Issue) -> Data:
-    return _data(found, OVERVIEW_FIELDS, OVERVIEW)
+def overview_issue(found: Issue, lengths: Lengths) -> Data:
+    return _data(found, OVERVIEW_FIELDS, lengths)
 
 
 def issue(found: Issue, lengths: Lengths) -> Data:
@@ -141,7 +142,7 @@ def counted(breakdown: Breakdown) -> dict[str, int]:
     return tallies
 
 
-def claim(found: Claim) -> Data:
+def claim(found: Claim, lengths: Lengths) -> Data:
     said = {
         "claimed_by": found.by,
         "claimed_at" if found.by else "updated_at": found.since,
@@ -149,7 +150,7 @@ def claim(found: Claim) -> Data:
         "last_comment_at": found.last_comment_at,
     }
     fields = ("id", "title", "is_dev", "unique_user_count", "project_name")
-    return _data(found.issue, fields, OVERVIEW) | pruned(said, OVERVIEW.field)
+    return _data(found.issue, fields, lengths) | pruned(said, lengths.field)
 
 
 def duplicate_group(found: DuplicateGroup, most: int) -> Data:

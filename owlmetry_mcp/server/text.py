@@ -21,7 +21,6 @@ from owlmetry_mcp.issues.models import (
 from owlmetry_mcp.server.structured import (
     LISTED,
     NAME_LENGTH,
-    OVERVIEW,
     SHOWN_FINGERPRINTS,
     Lengths,
     counted,
@@ -48,16 +47,16 @@ def listed_issue(row: Issue, fence: Fence) -> str:
     )
 
 
-def overview_issue(row: Issue, fence: Fence) -> str:
+def overview_issue(row: Issue, lengths: Lengths, fence: Fence) -> str:
     return _joined(
         f"- {row.id} {row.status} {_counts(row)}",
         row.is_dev and "dev",
         f"last {_instant(row.last_seen_at)}",
         fence.around(
             _joined(
-                f"{quoted(row.title, OVERVIEW.long)}{_in_version(row.last_seen_app_version, OVERVIEW)}",
-                _fixed(row, OVERVIEW),
-                row.project_name and quoted(row.project_name, OVERVIEW.field),
+                f"{quoted(row.title, lengths.long)}{_in_version(row.last_seen_app_version, lengths)}",
+                _fixed(row, lengths),
+                row.project_name and quoted(row.project_name, lengths.field),
             )
         ),
     )
@@ -141,12 +140,12 @@ def _others(others: int, count: int) -> str:
     return f" and {others} more with {count}" if others else ""
 
 
-def claim(found: Claim, fence: Fence) -> str:
+def claim(found: Claim, lengths: Lengths, fence: Fence) -> str:
     said = _joined(
-        quoted(found.issue.title, OVERVIEW.long),
-        _labelled("claimed by", found.by, most=OVERVIEW.field),
-        _labelled("last comment by", found.last_comment_by, most=OVERVIEW.field),
-        found.issue.project_name and quoted(found.issue.project_name, OVERVIEW.field),
+        quoted(found.issue.title, lengths.long),
+        _labelled("claimed by", found.by, most=lengths.field),
+        _labelled("last comment by", found.last_comment_by, most=lengths.field),
+        found.issue.project_name and quoted(found.issue.project_name, lengths.field),
     )
     return _joined(
         f"- {found.issue.id}",

@@ -19,11 +19,9 @@ from owlmetry_mcp.server.answers import Answer, Row
 from owlmetry_mcp.server.arguments import Count, ProjectId
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
+from owlmetry_mcp.server.overviews import OVERVIEW_BYTES, overview_answer
 from owlmetry_mcp.server.progress import progress
-from owlmetry_mcp.server.untrusted import Fence, quoted
-
-OVERVIEW_BYTES = 4_000
-"""The cap of an overview, whatever the setting: it is read first, and often."""
+from owlmetry_mcp.server.untrusted import quoted
 
 MAX_COMPARED = 10_000
 """Issues that duplicates are looked for among: the most recently seen."""
@@ -33,13 +31,6 @@ MEMBERS = (8, 3, 1)
 """How many duplicates are shown of a group among others, the likeliest; fewer where there is no room for more."""
 MEMBERS_OF_ONE = (40, *MEMBERS)
 """Of one issue's group."""
-
-REASONS = {
-    "regressed": "fixed once, and seen again in a newer version",
-    "new": "new, and hits most users",
-    "stale_claim": "claimed, and untouched for a week",
-    "growing": "put aside, and still seen",
-}
 
 
 class Triaging:
@@ -150,38 +141,3 @@ async def _duplicates(issues: Sequence[Issue], pairs: Sequence[Coincidence], abo
 
 def _members(group: DuplicateGroup) -> list[Issue]:
     return [group.target, *(row.issue for row in group.candidates)]
-
-
-def overview_answer(found: Overview, max_bytes: int) -> Answer:
-    answer = Answer(max_bytes)
-    fence = answer.fence
-    answer.add({"as_of": found.as_of}, f"As of {found.as_of}")
-    for name, counts in (("production", found.production), ("development", found.development)):
-        if counts or name == "production":
-            said = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no issues"
-            answer.add({name: counts}, f"{name}: {said}")
-    if not found.coverage.complete:
-        answer.add(
-            {"covered": {"issues": found.coverage.seen, "complete": False}},
-            f"Of the {found.coverage.seen} issues most recently seen; there are more, so counts are lower bounds.",
-        )
-    reasons = [(row.issue.id, REASONS[row.reason]) for row in found.next]
-    answer.rows("next", [Row({"id": id_, "reason": why}, f"- {id_}: {why}") for id_, why in reasons], "Look at next:")
-    for name, heading, issues in (
-        ("regressed", "Regressed:", found.regressed), ("new", "New, most users first:", found.new),
-    ):  # fmt: skip
-        _section(answer, name, heading, [_issue_row(row, fence) for row in issues])
-    claims = [Row(structured.claim(row), text.claim(row, fence)) for row in found.claimed]
-    _section(answer, "claimed", "In progress, longest untouched first:", claims)
-    growing = [_issue_row(row, fence) for row in found.growing]
-    _section(answer, "growing", "Silenced or snoozed, yet seen in the last 7 days:", growing)
-    return answer
-
-
-def _section(answer: Answer, name: str, heading: str, rows: Sequence[Row]) -> None:
-    if rows and (kept := answer.rows(name, rows, heading, share=0.5)) < len(rows):
-        answer.leave_out(f"{len(rows) - kept} of {name}; list_issues shows them")
-
-
-def _issue_row(row: Issue, fence: Fence) -> Row:
-    return Row(structured.overview_issue(row), text.overview_issue(row, fence))

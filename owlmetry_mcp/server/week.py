@@ -17,6 +17,7 @@ from owlmetry_mcp.issues.parameters import MAX_LIMIT
 from owlmetry_mcp.server import text
 from owlmetry_mcp.server.answers import Answer
 from owlmetry_mcp.server.markdown import MarkdownFence, section, whole
+from owlmetry_mcp.server.structured import OVERVIEW
 from owlmetry_mcp.server.untrusted import quoted
 
 WEEK = timedelta(days=7)
@@ -79,7 +80,7 @@ def of_version(week: Week, version: str) -> Week:
 
 
 def week_document(week: Week, version: str | None, max_bytes: int, fence: MarkdownFence) -> str:
-    answer = Answer(max_bytes, fence)
+    answer = Answer(max_bytes, fence, text_alone=True)
     answer.add({}, f"# The week from {week.since} to {week.until}\n", "Production alone. What was covered:\n")
     if version is not None:
         named = fence.around(quoted(version, _VERSION_LENGTH))
@@ -97,7 +98,7 @@ def week_document(week: Week, version: str | None, max_bytes: int, fence: Markdo
         ("Most frequent of those seen in it, by all their occurrences, earlier ones too", frequent[:MOST_FREQUENT]),
     ):
         if issues:
-            lines = [text.overview_issue(row, fence) for row in issues]
+            lines = [text.overview_issue(row, OVERVIEW[0], fence) for row in issues]
             section(answer, f"{heading} ({len(lines)})", lines, "issues", share=_SECTION_SHARE)
         else:
             answer.add({}, f"\n## {heading}\n", "none")

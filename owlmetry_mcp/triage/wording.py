@@ -83,92 +83,19 @@ _SHORTEST_BARE_CODE = 3
 _TYPE = re.compile("[A-Z].*(?:Error|Exception|Warning)")
 
 _IDLE = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "has",
-        "have",
-        "had",
-        "do",
-        "does",
-        "did",
-        "of",
-        "for",
-        "this",
-        "that",
-        "these",
-        "those",
-        "it",
-        "its",
-        "your",
-        "you",
-        "may",
-        "might",
-        "please",
-        "with",
-        "by",
-        "at",
-        "on",
-        "in",
-        "and",
-        "as",
-        "will",
-        "would",
-        "there",
-        "s",
-    ]
+    """
+    a an the is are was were be been being has have had do does did of for this that these those it its your you may
+    might please with by at on in and as will would there s
+    """.split()
 )
 """Words that are put and left out without a change of meaning."""
 _BEGIN_CLAUSES = frozenset(("while", "when", "during", "because", "since", "after", "before"))
 _SAY_LITTLE = frozenset(
-    [
-        "cannot",
-        "error",
-        "errors",
-        "fail",
-        "failed",
-        "failure",
-        "exception",
-        "fault",
-        "bug",
-        "issue",
-        "problem",
-        "unknown",
-        "unexpected",
-        "something",
-        "went",
-        "wrong",
-        "occurred",
-        "happened",
-        "null",
-        "nil",
-        "none",
-        "undefined",
-        "invalid",
-        "not",
-        "no",
-        "message",
-        "request",
-        "to",
-        "from",
-        "fatal",
-        "warning",
-        "oops",
-        "sorry",
-        "code",
-        "status",
-        "try",
-        "again",
-        "later",
-    ]
+    """
+    cannot error errors fail failed failure exception fault bug issue problem unknown unexpected something went
+    wrong occurred happened null nil none undefined invalid not no message request to from fatal warning oops sorry
+    code status try again later
+    """.split()
 )
 """Words that make no message: "something went wrong" is about anything."""
 
