@@ -28,7 +28,9 @@ from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.fingerprints import fingerprint
+from owlmetry_mcp.issues.lifecycle import STATUSES
 from owlmetry_mcp.server.desk import Desk
+from owlmetry_mcp.server.overviews import OVERVIEW_BYTES
 from owlmetry_mcp.server.server import TriageServer
 
 FIXTURE = Path(__file__).parent.parent / "tests" / "contract" / "recordings" / "fixture.json"
@@ -36,6 +38,8 @@ MESSAGES = Path(__file__).parent / "messages.jsonl"
 NOW = datetime(2026, 10, 21, 12, tzinfo=UTC)
 PROJECT, APP, OFTEN = (str(UUID(int=number)) for number in (1, 2, 3))
 LISTED = 50
+OF_EACH_STATUS = 10
+FIXED_IN = {"regressed": "2.2.0", "resolved": "2.4.0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ async def _measured(folder: Path, occurrences: int) -> list[Measured]:
             measured += await _Asked(store, name).lists()
             if name == "made up":
                 measured += await _Asked(store, name).details(most)
+    with _filled(folder / "full.db", _full()) as store:
+        measured += await _Asked(store, "full").overviews()
     with _filled(folder / "large.db", _made_up(occurrences)) as store:
         measured.append(await _Asked(store, "made up").summary(occurrences))
     return measured
@@ -118,6 +124,35 @@ def _made_up(occurrences: int) -> dict[str, Any]:
         ],
         "occurrences": [_occurrence(number) for number in range(occurrences)],
     }
+
+
+def _full() -> dict[str, Any]:
+    """A project with so many issues of each status, whose titles are the longest of real software."""
+    document = _made_up(0)
+    lines = [json.loads(line) for line in MESSAGES.read_text().splitlines()]
+    longest = sorted(lines, key=lambda line: len(line["title"]), reverse=True)[: len(STATUSES) * OF_EACH_STATUS]
+    document["issues"] = [
+        _issue(number, line, 12_345) | {"status": status, "resolved_at_version": FIXED_IN.get(status)}
+        for number, line in enumerate(longest)
+        for status in [STATUSES[number % len(STATUSES)]]
+    ]
+    document["fingerprints"] = []
+    document["occurrences"] = []
+    document["comments"] = [
+        {
+            "id": str(UUID(int=2000 + number)),
+            "issue_id": issue["id"],
+            "author_type": "agent",
+            "author_id": str(UUID(int=8)),
+            "author_name": "claude-code on a laptop",
+            "body": "On it.",
+            "created_at": times.to_text(NOW - timedelta(days=1)),
+            "updated_at": times.to_text(NOW - timedelta(days=1)),
+        }
+        for number, issue in enumerate(document["issues"])
+        if issue["status"] == "in_progress"
+    ]
+    return document
 
 
 def _issue(number: int, line: Mapping[str, Any], occurrences: int) -> dict[str, Any]:
@@ -184,12 +219,20 @@ class _Asked:
         data, text = await self._tool("list_issues", project_id=project, limit=LISTED)
         what = f"a list of {len(page.issues)} issues, {self._name}"
         tools = await self._tools()
-        overview = await self._tool("triage_overview", project_id=project)
         return [
             Measured(what, data, text, 0.40, 0.25, api=_size(page)),
-            Measured(f"the overview, {self._name}", *overview, 4_000, 4_000),
+            await self._overview(f"the overview, {self._name}", project_id=project),
             Measured("tools/list, every tool", tools, tools, 16_000, 16_000),
         ]
+
+    async def overviews(self) -> list[Measured]:
+        return [
+            await self._overview("the overview of a full project", project_id=PROJECT),
+            await self._overview("the overview of all projects, full"),
+        ]
+
+    async def _overview(self, what: str, **arguments: str) -> Measured:
+        return Measured(what, *await self._tool("triage_overview", **arguments), OVERVIEW_BYTES, OVERVIEW_BYTES)
 
     async def details(self, occurrences: int) -> list[Measured]:
         found = await self._backend.get_issue(PROJECT, OFTEN, occurrence_limit=LISTED)

@@ -92,6 +92,12 @@ def test_a_module_imports_only_what_stands_below_it(path: Path) -> None:
             assert any(within(module, home) for home in MCP_ROOMS), f"{module} imports {imported}"
 
 
+@pytest.mark.parametrize("tools", ["reading", "writing", "triaging"])
+def test_what_is_shown_is_not_imported_from_the_modules_of_tools(tools: str) -> None:
+    importing = [name_of(path) for path in MODULES if f"owlmetry_mcp.server.{tools}" in imports_of(path)]
+    assert importing == ["owlmetry_mcp.server.catalogue"]
+
+
 def test_the_environment_is_read_in_one_place() -> None:
     readers = [name_of(path) for path in MODULES if re.search(r"\b(environ|getenv)\b", path.read_text())]
     assert readers == ["owlmetry_mcp.cli.main"]

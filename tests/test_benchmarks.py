@@ -89,3 +89,6 @@ def test_no_answer_is_longer_than_it_may_be() -> None:
         assert re.search(
             rf"^{row} +[\d,]+ +[\d,]+ +[\d.]+% of \d+% +[\d,]+ +[\d.]+% of \d+%", done.stdout, re.MULTILINE
         )
+    full = re.findall(r"^the overview of .*full.*? +([\d,]+) +of 4,000 +([\d,]+) +of 4,000", done.stdout, re.MULTILINE)
+    assert len(full) == 2
+    assert all(3_600 < int(data.replace(",", "")) <= 4_000 for data, _ in full)

@@ -72,10 +72,8 @@ def fullest(found: Overview, fence: Fence, laid_out: Callable[[Glance], Laid], f
     """The overview with as many rows as fit, and with titles as long as so many rows allow."""
     state = _state(found)
 
-    state = _state(found)
-
-    def filled(lengths: Lengths) -> tuple[int, Laid]:
-        """How many rows it has, and itself."""
+    def filled(lengths: Lengths) -> tuple[tuple[int, int], Laid]:
+        """How many sections and rows it has, and itself."""
         sections = _sections(found, lengths, fence)
 
         def shown(kept: Kept) -> Laid:
@@ -83,7 +81,8 @@ def fullest(found: Overview, fence: Fence, laid_out: Callable[[Glance], Laid], f
             return laid_out(Glance(state, [part for part in parts if part.rows], [*_left_out(found, kept)]))
 
         kept = _kept(sections, lambda kept: fits(shown(kept)))
-        return sum(kept.values()), shown(kept)
+        counts = [*filter(None, kept.values())]
+        return (len(counts), sum(counts)), shown(kept)
 
     return max(map(filled, OVERVIEW), key=lambda it: it[0])[1]
 
