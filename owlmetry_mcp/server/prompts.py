@@ -168,7 +168,7 @@ class Prompts:
             week = of_version(week, version)
         self._desk.remember([*week.seen.issues, *week.resolved.issues])
         fence, room = MarkdownFence(), self._room(_WEEKLY_REPORT)
-        about = overview_document(project, overview, room // 2, fence)
+        about = overview_document(project, overview, max(room // 3, LEAST_DATA_BYTES // 2), fence)
         seen = week_document(week, version, room - len(about.encode()), fence)
         return f"{_WEEKLY_REPORT}\n\n{seen}\n{about}"
 
