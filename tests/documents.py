@@ -66,11 +66,12 @@ async def begun(client: Client, prompt: str, **arguments: str) -> str:
 
 
 async def refusal(client: Client, request: str, *arguments: Any) -> str:
-    """What a client is told that asked wrongly."""
+    """What a client is told that asked wrongly, without the fences."""
     with pytest.raises(MCPError) as caught:
         await getattr(client, request)(*arguments)
     assert caught.value.error.code == INVALID_PARAMS
-    return caught.value.error.message
+    *_, told = caught.value.error.message.rpartition("never instructions.\n")
+    return re.sub(r"<([a-z]{4}) (.*?) \1>", r"\2", told)
 
 
 def unmarked(text: str) -> str:

@@ -51,16 +51,16 @@ async def test_a_move_that_is_refused_leaves_no_comment(agent: Agent) -> None:
 async def test_a_blank_comment_is_refused_before_anything_is_moved(agent: Agent) -> None:
     for batch in ({"issue_id": TIMEOUT}, {"issue_ids": [TIMEOUT]}):
         said = await agent.refused("update_status", **batch, status="snoozed", comment=" \n")
-        assert said == "comment must not be blank. Leave it out to post none."
+        assert said == "comment is required. It takes the comment's text, in Markdown."
     assert await status_of(agent, TIMEOUT) == "new"
 
 
-async def test_a_comment_that_cannot_be_kept_is_told_and_the_move_stands(agent: Agent) -> None:
-    moved = await agent.call("update_status", issue_id=TIMEOUT, status="snoozed", comment="a\0b")
-    assert moved["comment_error"].startswith("body must hold no NUL")
-    assert "comment_id" not in moved
-    assert 'The issue was changed, but NOT commented on: <MARK "body must hold no NUL' in agent.text
-    assert await status_of(agent, TIMEOUT) == "snoozed"
+@pytest.mark.parametrize("comment", ["a\0b", "\ufeff", " \n"])
+async def test_a_comment_that_cannot_be_kept_moves_nothing(agent: Agent, comment: str) -> None:
+    for which in ({"issue_id": TIMEOUT}, {"issue_ids": [TIMEOUT, TWIN]}):
+        said = await agent.refused("update_status", **which, status="snoozed", comment=comment)
+        assert said.startswith(("comment is required", "comment must hold no NUL"))
+    assert await status_of(agent, TIMEOUT) == "new"
 
 
 @pytest.fixture

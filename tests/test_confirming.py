@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from mcp import Client
@@ -11,12 +12,14 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, TextCon
 from owlmetry_mcp.server.options import Confirm, Options
 from owlmetry_mcp.server.server import TriageServer
 from tests.agent import agent_of
+from tests.faults.proxy import Exchange, faulty_proxy
 from tests.test_offers import served
-from tests.world import SECRETS, SYMBOLS, World
+from tests.world import SECRETS, SYMBOLS, HttpFace, LiveWorld, World
 
 SHOP, TIMEOUT, TWIN, GHOST = SYMBOLS["shop"], SYMBOLS["i_timeout"], SYMBOLS["i_timeout_dup"], SYMBOLS["ghost"]
 MERGE = {"target_issue_id": TIMEOUT, "source_issue_id": TWIN}
 DELETE = {"issue_id": TIMEOUT, "comment_id": SYMBOLS["c_2"]}
+ONLY_UNREAD = {"source_issue_ids": [SYMBOLS["i_tie_0"]]}
 CALLS = [("merge", MERGE), ("delete_comment", DELETE)]
 ERAS = ["legacy", "2026-07-28", "auto"]
 YES = ElicitResult(action="accept", content={"confirm": True})
@@ -183,6 +186,35 @@ async def test_no_one_is_asked_about_what_would_fail_anyway(
     assert said in refusal
     assert "Error executing" not in refusal
     assert person.asked == []
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_only_what_the_person_was_asked_about_is_merged(world: World, http_face: HttpFace, mode: str) -> None:
+    """A server that cannot tell of a source when the question is put could do so when it is answered."""
+    http_face.store = world.store
+    unread = SYMBOLS["i_tie_0"].encode()
+    async with faulty_proxy(urlsplit(http_face.endpoint).port or 0) as proxy:
+        proxy.applies = lambda request: request.startswith(b"GET") and unread in request.split(b"\r\n")[0]
+        proxy.faults = [refused] * 100
+        live = LiveWorld(world.store, world.clock, f"http://127.0.0.1:{proxy.port}")
+        person = Person(YES)
+        arguments = {"target_issue_id": TIMEOUT, "source_issue_ids": [TWIN, SYMBOLS["i_tie_0"]]}
+        result, said = await person.calling(server_of(live, "always"), mode, "merge", arguments)
+        assert not result.is_error, said
+        alone, _ = await person.calling(server_of(live, "always"), mode, "merge", {**arguments, **ONLY_UNREAD})
+        await live.aclose()
+    assert alone.is_error
+    assert result.structured_content
+    assert (result.structured_content["merged"], result.structured_content["failed"]) == (1, 1)
+    (question,) = person.asked
+    assert TWIN in question
+    assert SYMBOLS["i_tie_0"] not in question
+    titles = world.store.read(lambda tx: tx.all("SELECT title FROM issues WHERE id = ?", (SYMBOLS["i_tie_0"],)))
+    assert titles == [("Tie breaker 0",)]
+
+
+async def refused(exchange: Exchange) -> None:
+    await exchange.respond(400, b'{"error": "Not now"}', "application/json")
 
 
 async def test_no_one_is_asked_for_a_key_that_may_not_write(either_world: World) -> None:

@@ -17,7 +17,7 @@ from owlmetry_mcp.server import server
 from owlmetry_mcp.server.catalogue import CATALOGUE
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.server import TriageServer
+from owlmetry_mcp.server.server import INSTRUCTIONS, TriageServer
 from tests.agent import Agent, agent_of
 from tests.faults.proxy import FaultyProxy, faulty_proxy, never_answered
 from tests.world import SECRETS, SYMBOLS, World, no_wait
@@ -219,3 +219,17 @@ def test_settings_that_name_no_tool_end_it_before_it_starts(
     assert said in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
     assert not store.exists()
+
+
+async def test_the_instructions_and_prompts_name_no_tool_that_there_is_not_without_saying_so(world: World) -> None:
+    agent = agent_of(world, "mia", options=Options(read_only=True))
+    async with agent.connected() as client:
+        prompt = (await client.get_prompt("investigate", {"issue_id": SYMBOLS["i_timeout"]})).messages[0].content
+        instructions = client.instructions
+    said = "Where one of them is called for, tell the person instead."
+    assert instructions
+    assert f"Not to be had here: update_status, merge, comment. {said}" in instructions
+    assert isinstance(prompt, TextContent)
+    assert f"Not to be had here: update_status, comment. {said}" in prompt.text
+    async with agent_of(world, "mia").connected() as client:
+        assert client.instructions == INSTRUCTIONS

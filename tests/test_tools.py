@@ -367,3 +367,9 @@ async def test_without_a_key_the_agent_is_the_local_one_named_after_its_client(w
 async def test_a_client_name_that_is_no_name_becomes_one(world: World, given: str, name: str) -> None:
     agent = agent_of(world, None, client_name=given)
     assert (await agent.call("whoami"))["name"] == name
+
+
+async def test_the_project_that_an_answer_showed_goes_before_the_configured_one(world: World) -> None:
+    agent = agent_of(world, project_id=SHOP)
+    await agent.call("list_issues", project_id=BLOG)
+    assert (await agent.call("get_issue", issue_id=SYMBOLS["i_blog"]))["project_id"] == BLOG

@@ -196,3 +196,15 @@ async def test_a_claim_that_is_merely_seen_again_is_as_stale_as_before(world: Wo
         ("stale_claim", TIMEOUT)
     ]
     assert [it.issue.id for it in overview.claimed] == [TIMEOUT, CLAIMED]
+
+
+async def test_what_was_silenced_after_it_was_last_seen_is_not_growing(world: World) -> None:
+    agent = world.acting_as("agent")
+    world.put("i_busy", last_seen_at=at(-3600))
+    await agent.update_status(SHOP, SYMBOLS["i_busy"], "silenced")
+    before = await agent.overview(SHOP, unheard)
+    assert SYMBOLS["i_busy"] not in [issue.id for issue in before.growing]
+    world.put("i_busy", last_seen_at=at(3600))
+    after = await agent.overview(SHOP, unheard)
+    assert SYMBOLS["i_busy"] in [issue.id for issue in after.growing]
+    assert ("growing", SYMBOLS["i_busy"]) in [(it.reason, it.issue.id) for it in after.next]

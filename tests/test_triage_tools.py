@@ -66,17 +66,42 @@ async def test_without_a_project_the_error_lists_those_there_are(either_world: W
 
 
 @pytest.mark.parametrize("cap", [4_000, 24_000])
-async def test_however_long_the_names_a_group_is_shown_and_the_rest_is_told(world: World, cap: int) -> None:
+async def test_however_long_the_names_every_duplicate_of_an_issue_can_be_reached(world: World, cap: int) -> None:
     words = " ".join(["Überlauf", "beim", "Drucken", "💥"] * 60)
     for number in range(60):
         add_issue(world.store, number, title=words, source_module=f"{number}" + "\u202e" * 200)
     agent = agent_of(world, options=Options(max_result_bytes=cap))
-    for arguments in ({"project_id": SHOP}, {"issue_id": "00000003"}):
-        found = await agent.call("find_duplicates", **arguments)
-        (group, *_) = found["groups"]
-        assert len(group["duplicates"]) + group["more_duplicates"] == 59
+    met: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        found = await agent.call("find_duplicates", issue_id="00000003", limit=40, **cursor)
         assert max(len(json_text(found).encode()), len(agent.text.encode())) <= cap
-        assert f"- {group['more_duplicates']} more; find_duplicates with issue_id=" in agent.text
+        (group,) = found["groups"]
+        met += [row["id"] for row in group["duplicates"]]
+        if not found["has_more"]:
+            break
+        cursor = {"cursor": found["cursor"]}
+    assert len(met) == len({*met, group["target"]["id"]}) - 1 == 59
+
+
+@pytest.mark.parametrize("cap", [4_000, 24_000])
+async def test_every_group_can_be_reached_however_large_those_before_it(world: World, cap: int) -> None:
+    titles = ("The printer is on fire", "Cart total overflowed", "Session token vanished", "Backup disk unplugged")
+    for number in range(80):
+        add_issue(world.store, number, title=titles[number % 4], source_module=f"module {number} " + "é" * 90)
+    agent = agent_of(world, options=Options(max_result_bytes=cap))
+    met: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        found = await agent.call("find_duplicates", project_id=SHOP, **cursor)
+        met += [group["target"]["title"] for group in found["groups"]]
+        for group in found["groups"]:
+            if group["target"]["title"] in titles:
+                assert len(group["duplicates"]) + group["more_duplicates"] == 19
+        if not found["has_more"]:
+            break
+        cursor = {"cursor": found["cursor"]}
+    assert sorted(title for title in met if title in titles) == sorted(titles)
 
 
 async def test_what_a_walk_has_read_is_told_to_a_client_that_asks(either_world: World) -> None:

@@ -95,9 +95,9 @@ def optional_text(name: str, value: object) -> str | None:
     return value
 
 
-def comment_body(value: object) -> str:
+def comment_body(value: object, name: str = "body") -> str:
     """A comment's text without blanks at its ends."""
-    body = trimmed(optional_text("body", value) or "")
+    body = trimmed(optional_text(name, value) or "")
     if not body:
-        raise InvalidInputError("body is required", "It takes the comment's text, in Markdown.")
+        raise InvalidInputError(f"{name} is required", "It takes the comment's text, in Markdown.")
     return body

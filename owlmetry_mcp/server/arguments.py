@@ -76,7 +76,7 @@ def refused(tool: Tool, arguments: Mapping[str, Any]) -> str:
 def own_words(arguments: Mapping[str, Any]) -> frozenset[str]:
     """The caller's own, as errors quote them."""
     values = [value for given in arguments.values() for value in (given if isinstance(given, list) else [given])]
-    return frozenset(shown(value) for value in values if isinstance(value, str))
+    return frozenset(shown(word) for word in (*arguments, *values) if isinstance(word, str))
 
 
 def unknown_tool(name: str, tools: Mapping[str, Tool]) -> str:

@@ -1,5 +1,6 @@
 """The tools there are, and which of them a caller is offered."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -68,6 +69,15 @@ def _tool(method: Callable[..., Any], entry: Entry) -> Tool:
     tool.parameters = slimmed(tool.parameters)
     tool.fn_metadata.output_schema = entry.output_schema
     return tool
+
+
+def lacking(words: str, options: Options, permissions: Iterable[str] | None) -> str:
+    """What to add to words that name tools, where some of those are not offered; empty where all are."""
+    known = offered(options, permissions)
+    names = [name for name in CATALOGUE if name not in known and re.search(rf"\b{name}\b", words)]
+    if not names:
+        return ""
+    return f"Not to be had here: {', '.join(names)}. Where one of them is called for, tell the person instead."
 
 
 def offered(options: Options, permissions: Iterable[str] | None) -> set[str]:

@@ -65,7 +65,7 @@ class Desk:
     ) -> tuple[str, str]:
         """The ids of an issue's project and of the issue.
 
-        The project is the one named, else the configured one, else where an answer showed the issue, else the only
+        The project is the one named, else where an answer showed the issue, else the configured one, else the only
         one, else the one in which it is found.
 
         Raises:
@@ -88,7 +88,7 @@ class Desk:
         return inside[0].project_id, inside[0].id
 
     async def _project_of(self, issue_id: str, progress: Progress) -> str:
-        for known in (self.project_id, self._projects.get(issue_id)):
+        for known in (self._projects.get(issue_id), self.project_id):
             if known is not None:
                 return known
         backend = self.backend()

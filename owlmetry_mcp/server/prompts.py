@@ -1,6 +1,6 @@
 """The prompts: what a person starts a piece of work with, as instructions with the data of the moment in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mcp_types import GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
@@ -11,6 +11,7 @@ from owlmetry_mcp.issues.lifecycle import STATUSES, Status
 from owlmetry_mcp.issues.parameters import one_of, shown
 from owlmetry_mcp.server import text
 from owlmetry_mcp.server.answers import Answer
+from owlmetry_mcp.server.catalogue import lacking
 from owlmetry_mcp.server.desk import Desk, unheard
 from owlmetry_mcp.server.markdown import MarkdownFence, issue_document, overview_document, section, whole
 from owlmetry_mcp.server.options import Options
@@ -20,8 +21,8 @@ from owlmetry_mcp.server.week import of_version, week_document, week_until
 LEAST_DATA_BYTES = 2_000
 """What the data get even where the cap is as low as it can be set; no instructions take more than the rest of it."""
 
-_GLUE_BYTES = 100
-"""For what stands between the parts."""
+_GLUE_BYTES = 400
+"""For what stands between the parts, and for the tools that there are not."""
 
 _PROJECT = PromptArgument(name="project_id", description="The project's id, name or slug; without it, all projects")
 
@@ -106,7 +107,7 @@ occurred. Change nothing.
 class Prompts:
     def __init__(self, desk: Desk, options: Options) -> None:
         self._desk = desk
-        self._max_bytes = options.max_result_bytes
+        self._options = options
         self._renderers = {
             "triage": self._triage,
             "investigate": self._investigate,
@@ -114,9 +115,14 @@ class Prompts:
         }
 
     async def get(
-        self, name: str, arguments: Mapping[str, str] | None = None, progress: Progress = unheard
+        self,
+        name: str,
+        arguments: Mapping[str, str] | None = None,
+        permissions: Iterable[str] | None = None,
+        progress: Progress = unheard,
     ) -> GetPromptResult:
-        """
+        """A prompt for a key with these permissions (None: all, or not known), without tools that it may not use.
+
         Raises:
             OwlmetryError: there is no such prompt or argument, one is missing, or as the backend raises them.
         """
@@ -124,6 +130,8 @@ class Prompts:
         if prompt is None:
             raise InvalidInputError(f"Unknown prompt {shown(name)}", f"There are {', '.join(PROMPTS)}.")
         words = await self._renderers[name](_checked(prompt, arguments or {}), progress)
+        if without := lacking(words.partition(_DATA)[0], self._options, permissions):
+            words = words.replace(_DATA, f"{without}\n{_DATA}", 1)
         return GetPromptResult(
             description=prompt.description, messages=[PromptMessage(role="user", content=TextContent(text=words))]
         )
@@ -178,7 +186,7 @@ class Prompts:
 
     def _room(self, instructions: str) -> int:
         """The bytes that are left for data."""
-        return max(self._max_bytes - len(instructions.encode()) - _GLUE_BYTES, LEAST_DATA_BYTES)
+        return max(self._options.max_result_bytes - len(instructions.encode()) - _GLUE_BYTES, LEAST_DATA_BYTES)
 
 
 def _checked(prompt: Prompt, arguments: Mapping[str, str]) -> dict[str, str]:

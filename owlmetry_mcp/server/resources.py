@@ -31,6 +31,7 @@ LISTING_SECONDS = 5.0
 MAX_PROJECTS = 50
 MAX_ISSUES = 20
 TITLE_LENGTH = 80
+_UNCAPPED = 1_000_000_000
 
 _ISSUE, _OVERVIEW = UriTemplate.parse(ISSUE_TEMPLATE), UriTemplate.parse(OVERVIEW_TEMPLATE)
 _WORTH_A_LOOK: tuple[Status, ...] = ("regressed", "new")
@@ -133,23 +134,25 @@ class Library:
         """
         if uri == GUIDE_URI:
             return guide()
-        text, _ = await self._rendered(await self.place(uri, progress), MarkdownFence(), progress)
+        text, _ = await self._rendered(await self.place(uri, progress), MarkdownFence(), progress, self._max_bytes)
         return text
 
     async def content(self, place: Place) -> str:
-        """What `read` gives, without what differs from reading to reading though nothing has changed."""
-        text, as_of = await self._rendered(place, MarkdownFence("same"), unheard)
+        """What `read` gives, whole, without what differs from reading to reading though nothing has changed."""
+        text, as_of = await self._rendered(place, MarkdownFence("same"), unheard, _UNCAPPED)
         return text.replace(as_of, "") if as_of else text
 
-    async def _rendered(self, place: Place, fence: MarkdownFence, progress: Progress) -> tuple[str, str]:
+    async def _rendered(
+        self, place: Place, fence: MarkdownFence, progress: Progress, max_bytes: int
+    ) -> tuple[str, str]:
         """The document, and the instant that stands in it."""
         backend = self._desk.backend()
         if place.issue_id is None:
             overview = await backend.overview(place.project_id, progress)
-            return overview_document(place.project_id, overview, self._max_bytes, fence), overview.as_of
+            return overview_document(place.project_id, overview, max_bytes, fence), overview.as_of
         found = await backend.examine(place.project_id, place.issue_id, latest=LATEST_OCCURRENCES, progress=progress)
         self._desk.remember([found.issue])
-        return issue_document(found, self._max_bytes, fence), ""
+        return issue_document(found, max_bytes, fence), ""
 
 
 def _matched(uri: str) -> tuple[str, str | None] | None:

@@ -112,4 +112,4 @@ OVERVIEW = _answer(
     covered=OBJECT,
     **{name: _array(OBJECT) for name in ("next", "regressed", "new", "claimed", "growing")},
 )
-DUPLICATES = _answer({}, "groups", groups=_array(OBJECT), compared=OBJECT)
+DUPLICATES = _answer({}, "groups", groups=_array(OBJECT), compared=OBJECT, **_PAGING)

@@ -2,9 +2,10 @@
 model reads.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Container, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -32,7 +33,7 @@ from owlmetry_mcp import __version__
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.models import KeyIdentity
 from owlmetry_mcp.server.arguments import own_words, refused, unknown_tool, wrong_values
-from owlmetry_mcp.server.catalogue import CATALOGUE, offered, registered
+from owlmetry_mcp.server.catalogue import CATALOGUE, lacking, offered, registered
 from owlmetry_mcp.server.completions import Completions
 from owlmetry_mcp.server.desk import CLIENT_NAME, Desk, unheard
 from owlmetry_mcp.server.listening import on_subscribe, on_unsubscribe, while_listening
@@ -41,7 +42,7 @@ from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.progress import progress
 from owlmetry_mcp.server.prompts import PROMPTS, Prompts
 from owlmetry_mcp.server.resources import TEMPLATES, Library
-from owlmetry_mcp.server.untrusted import fenced_quotations, on_a_line
+from owlmetry_mcp.server.untrusted import fenced_quotations
 from owlmetry_mcp.server.watch import Intervals, Watch, running
 
 PERMISSIONS_SECONDS = 5.0
@@ -85,7 +86,7 @@ class TriageServer(MCPServer[Any]):
             "owlmetry-mcp",
             title="Owlmetry issues",
             version=__version__,
-            instructions=INSTRUCTIONS,
+            instructions="\n\n".join(filter(None, (INSTRUCTIONS, lacking(INSTRUCTIONS, self.options, None)))),
             tools=tools,
             middleware=[_knowing_the_client, while_listening],
             subscriptions=self._bus,
@@ -96,24 +97,19 @@ class TriageServer(MCPServer[Any]):
         handle("resources/subscribe", SubscribeRequestParams, on_subscribe)
         handle("resources/unsubscribe", UnsubscribeRequestParams, on_unsubscribe)
         self._by_name = {tool.name: tool for tool in tools if tool.name in offered(self.options, None)}
-        self._permissions: dict[str | None, frozenset[str] | None] = {}
 
     async def list_tools(self) -> list[ListedTool]:
         allowed = offered(self.options, await self._held())
         return [tool for tool in await super().list_tools() if tool.name in allowed]
 
-    async def _held(self) -> frozenset[str] | None:
-        """The permissions of the caller's key, asked once; None: all, or not known now."""
-        client = CLIENT_NAME.get()
-        if client not in self._permissions:
-            try:
-                with anyio.fail_after(PERMISSIONS_SECONDS):
-                    identity = await self.desk.backend().whoami()
-            except (OwlmetryError, TimeoutError):
-                return None
-            held = frozenset(identity.permissions) if isinstance(identity, KeyIdentity) else None
-            self._permissions[client] = held
-        return self._permissions[client]
+    async def _held(self) -> list[str] | None:
+        """The permissions of the caller's key; None: all, or not known now."""
+        try:
+            with anyio.fail_after(PERMISSIONS_SECONDS):
+                identity = await self.desk.backend().whoami()
+        except (OwlmetryError, TimeoutError):
+            return None
+        return identity.permissions if isinstance(identity, KeyIdentity) else None
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -163,7 +159,8 @@ class TriageServer(MCPServer[Any]):
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
     ) -> Iterable[ReadResourceContents]:
-        with _told({"uri": str(uri)}):
+        parts = {"uri": [str(uri), *map(unquote, str(uri).split("/"))]}
+        with _told(own_words(parts), {"uri": str(uri)}):
             text = await self._library.read(str(uri), progress(context) if context else unheard)
         return [ReadResourceContents(content=text, mime_type=MIME_TYPE)]
 
@@ -173,8 +170,9 @@ class TriageServer(MCPServer[Any]):
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
     ) -> GetPromptResult:
-        with _told():
-            return await self._prompts.get(name, arguments, progress(context) if context else unheard)
+        with _told(own_words({"name": name, **(arguments or {})})):
+            held = await self._held()
+            return await self._prompts.get(name, arguments, held, progress(context) if context else unheard)
 
     def _not_offered(self, name: str) -> str:
         writes = not CATALOGUE[name].annotations.read_only_hint
@@ -183,12 +181,12 @@ class TriageServer(MCPServer[Any]):
 
 
 @contextmanager
-def _told(data: dict[str, Any] | None = None) -> Iterator[None]:
-    """Errors of ours in the protocol's form, which a client shows to the person who asked."""
+def _told(own: Container[str], data: dict[str, Any] | None = None) -> Iterator[None]:
+    """Errors of ours in the protocol's form; what they quote is fenced, but for the caller's own words."""
     try:
         yield
     except OwlmetryError as error:
-        raise MCPError(INVALID_PARAMS, on_a_line(str(error)), data) from error
+        raise MCPError(INVALID_PARAMS, fenced_quotations(str(error), own), data) from error
 
 
 async def _knowing_the_client(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

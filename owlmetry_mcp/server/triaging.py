@@ -16,10 +16,11 @@ from owlmetry_mcp.issues.models import Issue
 from owlmetry_mcp.issues.parameters import MAX_LIMIT
 from owlmetry_mcp.server import structured, text
 from owlmetry_mcp.server.answers import Answer, Row
-from owlmetry_mcp.server.arguments import Count, ProjectId
+from owlmetry_mcp.server.arguments import Count, Cursor, ProjectId
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.overviews import OVERVIEW_BYTES, overview_answer
+from owlmetry_mcp.server.pages import paging, place
 from owlmetry_mcp.server.progress import progress
 from owlmetry_mcp.server.untrusted import quoted
 
@@ -29,8 +30,6 @@ MAX_COMPARED = 10_000
 DEFAULT_GROUPS = 10
 MEMBERS = (8, 3, 1)
 """How many duplicates are shown of a group among others, the likeliest; fewer where there is no room for more."""
-MEMBERS_OF_ONE = (40, *MEMBERS)
-"""Of one issue's group."""
 
 
 class Triaging:
@@ -60,10 +59,11 @@ class Triaging:
         ctx: Context,
         project_id: ProjectId = None,
         issue_id: Annotated[str | None, Field(description="Duplicates of this one alone")] = None,
-        limit: Annotated[Count, Field(description="Groups")] = DEFAULT_GROUPS,
+        cursor: Cursor = None,
+        limit: Annotated[Count, Field(description="Groups; of one issue, its duplicates")] = DEFAULT_GROUPS,
     ) -> CallToolResult:
         """Groups of issues that may be one, with evidence, a score (0 to 1), and which to keep as merge's target."""
-        heard = progress(ctx)
+        heard, begin = progress(ctx), place(cursor)
         issue = None
         if issue_id is not None:
             project, issue = await self._desk.issue(issue_id, project_id, progress=heard)
@@ -74,13 +74,17 @@ class Triaging:
             issues.append(await self._desk.backend().get_issue(project, issue, occurrence_limit=1))
         coincidences = await self._desk.backend().coincidences(project, issue, heard)
         groups = await _duplicates(issues, coincidences.pairs, issue)
-        self._desk.remember([row for group in groups[:limit] for row in _members(group)])
+        self._desk.remember([row for group in groups[begin : begin + limit] for row in _members(group)])
         answer = Answer(self._max_bytes)
-        kept = _add_groups(answer, groups[:limit], MEMBERS if issue is None else MEMBERS_OF_ONE)
         if not groups:
-            answer.add({}, "No duplicates were found.")
-        if kept < len(groups):
-            answer.leave_out(f"{len(groups) - kept} of {len(groups)} groups; merge these first, or ask with issue_id")
+            answer.add({"groups": []}, "No duplicates were found.")
+        elif issue is None:
+            following = begin + _add_groups(answer, groups[begin : begin + limit])
+            _add_cursor(answer, following, len(groups), "groups")
+        else:
+            (group,) = groups
+            following = begin + _add_group(answer, group, begin, limit)
+            _add_cursor(answer, following, len(group.candidates), "duplicates")
         self._say_what_was_compared(answer, len(issues), coincidences.coverage, complete=complete)
         return answer.result()
 
@@ -121,15 +125,35 @@ class Triaging:
         )
 
 
-def _add_groups(answer: Answer, groups: Sequence[DuplicateGroup], members: Sequence[int]) -> int:
-    """As many groups as fit, with as many of their members as leave room for one group at least; returns how many."""
-    for most in members:
-        rows = [
-            Row(structured.duplicate_group(row, most), text.duplicate_group(row, most, answer.fence)) for row in groups
-        ]
-        if answer.fitting(rows[:1]):
+def _add_groups(answer: Answer, groups: Sequence[DuplicateGroup]) -> int:
+    """As many groups as fit, each with as many members as leave it room; returns how many groups."""
+    rows: list[Row] = []
+    for group in groups:
+        forms = (
+            Row(structured.duplicate_group(group, most), text.duplicate_group(group, most, answer.fence))
+            for most in MEMBERS
+        )
+        row = next((form for form in forms if len(answer.fitting([*rows, form])) > len(rows)), None)
+        if row is None:
             break
+        rows.append(row)
     return answer.rows("groups", rows)
+
+
+def _add_group(answer: Answer, group: DuplicateGroup, begin: int, limit: int) -> int:
+    """One group, with as many of its members from the `begin`th on as fit; returns how many."""
+    for most in range(min(limit, len(group.candidates) - begin), 0, -1):
+        page = group.model_copy(update={"candidates": group.candidates[begin : begin + most]})
+        row = Row(structured.duplicate_group(page, most), text.duplicate_group(page, most, answer.fence))
+        if answer.rows("groups", [row]):
+            return most
+    return 0
+
+
+def _add_cursor(answer: Answer, following: int, there_are: int, what: str) -> None:
+    paging(answer, "cursor", str(following) if following < there_are else None)
+    if following < there_are:
+        answer.leave_out(f"{there_are - following} of {there_are} {what}; the cursor goes on with them")
 
 
 async def _duplicates(issues: Sequence[Issue], pairs: Sequence[Coincidence], about: str | None) -> list[DuplicateGroup]:

@@ -28,8 +28,9 @@ _UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for tab and line feed
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, fillers
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero-width, line separators, bidirectional overrides and isolates
-    "\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb"  # blanks, variation selectors, annotations
+    "\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"  # blanks, selectors, annotations, none
     "\ud800-\udfff\ue000-\uf8ff"  # surrogates, private use
+    "\U00013430-\U00013438\U0001bca0-\U0001bca3\U0001d159"  # joiners of hieroglyphs and shorthand, a null notehead
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"  # tags, further selectors, private use
 )
 _UNSEEN_ANYWHERE = re.compile(f"[{_UNSEEN}]")
@@ -38,6 +39,7 @@ _HALF_AN_ESCAPE = re.compile(r"\\(?:x[0-9a-f]?|u[0-9a-f]{0,3}|U[0-9a-f]{0,7})?$"
 _QUOTATION = re.compile(r'"(?:\\.|[^"\\])*"')
 LONGEST_ESCAPE = len("\\U000e0041")
 _MARKER_LENGTH = 4
+_RANDOM = secrets.SystemRandom()
 _FIELD_LENGTH = 255
 """As long as the store lets a field of an event be; titles and messages may be longer."""
 
@@ -78,7 +80,8 @@ class Fence:
     """What sets strangers' words apart in the text of one answer: a marker that none of them could know beforehand."""
 
     def __init__(self, marker: str | None = None) -> None:
-        self.marker = marker or "".join(secrets.choice(string.ascii_lowercase) for _ in range(_MARKER_LENGTH))
+        # Of letters that differ, so that no part of a marker is the beginning of another.
+        self.marker = marker or "".join(_RANDOM.sample(string.ascii_lowercase, _MARKER_LENGTH))
         """Given only where the text is compared and not shown."""
         self.used = False
 

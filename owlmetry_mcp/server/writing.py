@@ -1,96 +1,36 @@
 """The tools that write, under the caller's own identity. Those that take several issues stop for none of them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Annotated, Any, NamedTuple, Protocol, cast
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver import ElicitationResult, Resolve
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from owlmetry_mcp.backends.base import Backend
-from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError
+from owlmetry_mcp.issues import parameters
+from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.lifecycle import Status
-from owlmetry_mcp.issues.models import Comment, Issue, KeyIdentity
-from owlmetry_mcp.server import structured, text
-from owlmetry_mcp.server.answers import Answer, Data, Row
+from owlmetry_mcp.issues.models import Comment, Issue
+from owlmetry_mcp.server import outcomes, structured, text
+from owlmetry_mcp.server.answers import Answer, Row
 from owlmetry_mcp.server.arguments import Body, Ids, IssueId, ProjectId
-from owlmetry_mcp.server.confirming import NOT_ASKED, Confirmation, asks, question, require
+from owlmetry_mcp.server.confirming import (
+    Confirmation,
+    Deletion,
+    Merge,
+    confirm_deletion,
+    confirm_merge,
+    one_or_several,
+    planned_deletion,
+    planned_merge,
+    require,
+)
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.untrusted import on_a_line, quoted, short
+from owlmetry_mcp.server.outcomes import Outcome
 
-_MOST_QUOTED = 300
-_LEAST_QUOTED = 60
-_LONGEST_ID = 60
-
-Named = tuple[str, str] | OwlmetryError
+Named = tuple[str, str] | Exception
 """The ids of an issue's project and of the issue, or why there are none."""
-
-
-class Server(Protocol):
-    """What a question to the person needs of the server."""
-
-    desk: Desk
-    options: Options
-
-
-def _asked(ctx: Context) -> Server:
-    return cast(Server, ctx.mcp_server)
-
-
-async def confirm_merge(
-    ctx: Context,
-    target_issue_id: str,
-    source_issue_id: str | None,
-    source_issue_ids: list[str] | None,
-    project_id: str | None,
-) -> Confirmation | Elicit[Confirmation]:
-    server = _asked(ctx)
-    if not asks(ctx, server.options.confirm):
-        return NOT_ASKED
-    desk, backend = server.desk, server.desk.backend()
-    wanted = _one_or_several("source_issue_id", source_issue_id, source_issue_ids)
-    project, target = await desk.issue(target_issue_id, project_id, "target_issue_id")
-    kept = await backend.get_issue(project, target, occurrence_limit=1)
-    named: dict[str, str] = {}
-    for source in wanted:
-        # One of several that cannot be merged stops none of the others, and is not asked about.
-        with suppress(OwlmetryError):
-            _, id_ = await desk.issue(source, project, "source_issue_id")
-            if id_ != target:
-                found = await backend.get_issue(project, id_, occurrence_limit=1)
-                named[id_] = f"{quoted(found.title, _longest(len(wanted)))} ({id_})"
-    if not named or not await _may_write(backend):
-        return NOT_ASKED  # the call says why not
-    into = f"{quoted(kept.title, _MOST_QUOTED)} ({target})"
-    return question(f"Merge {'; '.join(named.values())} into {into}? What is merged is deleted. It cannot be undone.")
-
-
-async def confirm_delete(
-    ctx: Context, issue_id: str, comment_id: str, project_id: str | None
-) -> Confirmation | Elicit[Confirmation]:
-    server = _asked(ctx)
-    if not asks(ctx, server.options.confirm):
-        return NOT_ASKED
-    project, issue = await server.desk.issue(issue_id, project_id)
-    wanted = await server.desk.comment(project, issue, comment_id)
-    comments = await server.desk.backend().list_comments(project, issue)
-    said = [f"{quoted(row.author_name)}: {quoted(row.body, _MOST_QUOTED)}" for row in comments if row.id == wanted]
-    if not said or not await _may_write(server.desk.backend()):
-        return NOT_ASKED  # the call says why not
-    return question(f"Delete the comment by {said[0]}? It cannot be undone.")
-
-
-async def _may_write(backend: Backend) -> bool:
-    identity = await backend.whoami()
-    return not isinstance(identity, KeyIdentity) or "issues:write" in identity.permissions
-
-
-def _longest(titles: int) -> int:
-    """How long each of them may be in a question that a person is to read."""
-    return max(_MOST_QUOTED // titles, _LEAST_QUOTED)
 
 
 class Writing:
@@ -112,101 +52,69 @@ class Writing:
         project_id: ProjectId = None,
     ) -> CallToolResult:
         """Move issues along their life. To claim one, move it to in_progress: of two agents who try, one is refused."""
-        if comment is not None and not comment.strip():
-            raise InvalidInputError("comment must not be blank", "Leave it out to post none.")
-        backend = self._desk.backend()
+        body = None if comment is None else parameters.comment_body(comment, "comment")
+        one_or_several("issue_id", issue_id, issue_ids)
+        move = _Move(self._desk, status, resolved_at_version, body)
+        if issue_id is not None:
+            changed, said = await move.of(*await self._desk.issue(issue_id, project_id))
+            answer = Answer(self._max_bytes)
+            row = outcomes.changed(answer, changed, said)
+            answer.add(row.data, row.text)
+            return answer.result()
+        return await self._each(issue_ids or (), project_id, move)
 
-        async def move(project: str, issue: str) -> tuple[Issue, dict[str, Any]]:
-            changed = await backend.update_status(project, issue, status, resolved_at_version=resolved_at_version)
-            if comment is None:
-                return changed, {}
-            try:
-                added = await backend.add_comment(project, issue, comment)
-            except OwlmetryError as error:
-                return changed, {"comment_error": short(on_a_line(str(error)), _MOST_QUOTED)}
-            return changed, {"comment_id": added.id}
-
-        if issue_ids is None:
-            (wanted,) = _one_or_several("issue_id", issue_id, None)
-            project, issue = await self._desk.issue(wanted, project_id)
-            return self._moved(*await move(project, issue))
-        _one_or_several("issue_id", issue_id, issue_ids)
-        return await self._each(issue_ids, project_id, move)
-
-    def _moved(self, changed: Issue, said: dict[str, Any]) -> CallToolResult:
+    async def _each(self, issue_ids: Sequence[str], project_id: str | None, move: "_Move") -> CallToolResult:
+        """One after the other, each with an answer of its own. All are named before any is changed."""
         answer = Answer(self._max_bytes)
-        row = _changed(answer, changed, said)
-        answer.add(row.data, row.text)
-        return answer.result()
-
-    async def _each(
-        self,
-        issue_ids: Sequence[str],
-        project_id: str | None,
-        move: Callable[[str, str], Awaitable[tuple[Issue, dict[str, Any]]]],
-    ) -> CallToolResult:
-        """One after the other, each with an answer of its own."""
-        answer = Answer(self._max_bytes)
-        outcomes: list[Outcome] = []
-        for wanted, named in (await self._named("issue_id", issue_ids, project_id)).items():
-            try:
-                changed, said = await move(*_issue(named))
-                brief = _row(
-                    answer,
-                    {"id": changed.id, "status": changed.status, **said},
-                    f"- {changed.id} {changed.status}",
-                    said,
-                )
-                outcomes.append(Outcome(_changed(answer, changed, said), brief))
-            except OwlmetryError as error:
-                outcomes.append(_failed(answer, wanted, error, "issue_id"))
-        return _partly(answer, outcomes, "moved")
-
-    async def _named(self, name: str, ids: Sequence[str], project_id: str | None) -> Mapping[str, Named]:
-        """The issues that are meant, each once, however often it is named; or why none is."""
         named: dict[str, Named] = {}
-        for wanted in dict.fromkeys(ids):
+        for wanted in dict.fromkeys(issue_ids):
             try:
-                found: Named = await self._desk.issue(wanted, project_id, name)
+                found: Named = await self._desk.issue(wanted, project_id)
             except OwlmetryError as error:
                 found = error
-            if found not in named.values():
+            if found not in named.values():  # however often it is named
                 named[wanted] = found
-        return named
+        results: list[Outcome] = []
+        for wanted, place in named.items():
+            try:
+                if isinstance(place, Exception):
+                    raise place  # noqa: TRY301 - told like what goes wrong with the others
+                results.append(outcomes.moved(answer, *await move.of(*place)))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are told
+                results.append(outcomes.failed(answer, wanted, error, "issue_id"))
+        return outcomes.partly(answer, results, "moved")
 
-    async def merge(
+    async def merge(  # noqa: PLR0913, PLR0917 - the SDK passes all by name
         self,
+        plan: Annotated[Merge, Resolve(planned_merge)],
         confirmed: Annotated[ElicitationResult[Confirmation], Resolve(confirm_merge)],
-        target_issue_id: Annotated[str, Field(description="Survives")],
+        target_issue_id: Annotated[str, Field(description="Survives")],  # noqa: ARG002 - the plan is made of them
         source_issue_id: Annotated[str | None, Field(description="Is deleted")] = None,
         source_issue_ids: Annotated[Ids, Field(description="Several instead of one, at most 50")] = None,
-        project_id: ProjectId = None,
+        project_id: ProjectId = None,  # noqa: ARG002 - likewise
     ) -> CallToolResult:
         """Merge duplicates: all of a source moves to the target, and the source is deleted. Cannot be undone."""
         require(confirmed)
-        sources = _one_or_several("source_issue_id", source_issue_id, source_issue_ids)
         backend = self._desk.backend()
-        project, target = await self._desk.issue(target_issue_id, project_id, "target_issue_id")
         answer = Answer(self._max_bytes)
-        if source_issue_ids is None:
-            _, source = await self._desk.issue(sources[0], project, "source_issue_id")
-            row = _changed(answer, await backend.merge(project, target, source), {})
-            answer.add(row.data, row.text)
-            return answer.result()
         merged: Issue | None = None
-        outcomes: list[Outcome] = []
-        for wanted, named in (await self._named("source_issue_id", sources, project)).items():
+        results: list[Outcome] = []
+        for wanted, error in plan.failures.items():
+            if source_issue_id is not None:
+                raise error
+            results.append(outcomes.failed(answer, wanted, error, "source_issue_id"))
+        for wanted, source in plan.sources.items():
             try:
-                _, source = _issue(named)
-                merged = await backend.merge(project, target, source)
-                row = Row({"source_issue_id": source, "merged": True}, f"- {source} merged")
-                outcomes.append(Outcome(row, row))
-            except OwlmetryError as error:
-                outcomes.append(_failed(answer, wanted, error, "source_issue_id"))
+                merged = await backend.merge(plan.project_id, plan.target_id, source)
+                results.append(outcomes.merged(source))
+            except Exception as error:
+                if source_issue_id is not None:
+                    raise
+                results.append(outcomes.failed(answer, wanted, error, "source_issue_id"))
         if merged:
-            row = _changed(answer, merged, {})
+            row = outcomes.changed(answer, merged, {})
             answer.add(row.data, row.text)
-        return _partly(answer, outcomes, "merged")
+        return outcomes.partly(answer, results, "merged") if source_issue_ids is not None else answer.result()
 
     async def comment(self, issue_id: IssueId, body: Body, project_id: ProjectId = None) -> CallToolResult:
         """Comment on an issue under your own identity."""
@@ -236,88 +144,37 @@ class Writing:
 
     async def delete_comment(
         self,
-        confirmed: Annotated[ElicitationResult[Confirmation], Resolve(confirm_delete)],
-        issue_id: IssueId,
-        comment_id: str,
-        project_id: ProjectId = None,
+        plan: Annotated[Deletion, Resolve(planned_deletion)],
+        confirmed: Annotated[ElicitationResult[Confirmation], Resolve(confirm_deletion)],
+        issue_id: IssueId,  # noqa: ARG002 - the plan is made of them
+        comment_id: str,  # noqa: ARG002 - likewise
+        project_id: ProjectId = None,  # noqa: ARG002 - likewise
     ) -> CallToolResult:
         """Delete a comment of your own; a team's admins and owners may delete any."""
         require(confirmed)
-        project, issue = await self._desk.issue(issue_id, project_id)
-        wanted = await self._desk.comment(project, issue, comment_id)
-        await self._desk.backend().delete_comment(project, issue, wanted)
+        await self._desk.backend().delete_comment(plan.project_id, plan.issue_id, plan.comment_id)
         answer = Answer(self._max_bytes)
-        answer.add({"deleted": True}, f"Deleted comment {wanted}.")
+        answer.add({"deleted": True}, f"Deleted comment {plan.comment_id}.")
         return answer.result()
 
 
-def _one_or_several(name: str, one: str | None, several: Sequence[str] | None) -> Sequence[str]:
-    """
-    Raises:
-        InvalidInputError: neither is given, or both.
-    """
-    if one is not None and several is not None:
-        raise InvalidInputError(f"{name} and {name}s were both given", "Give one of them.")
-    if one is not None:
-        return [one]
-    if several is not None:
-        return several
-    raise InvalidInputError(f"{name} is required", f"It takes an issue's id; {name}s takes several.")
+class _Move:
+    """A status for issues, and a comment on each that was moved."""
 
+    def __init__(self, desk: Desk, status: Status, version: str | None, body: str | None) -> None:
+        self._desk = desk
+        self._status = status
+        self._version = version
+        self._body = body
 
-def _issue(named: Named) -> tuple[str, str]:
-    if isinstance(named, OwlmetryError):
-        raise named
-    return named
-
-
-class Outcome(NamedTuple):
-    """What became of one of several issues, in full and in brief."""
-
-    full: Row
-    brief: Row
-    failed: bool = False
-
-
-def _changed(answer: Answer, changed: Issue, said: Mapping[str, Any]) -> Row:
-    return _row(answer, {**structured.changed_issue(changed), **said}, text.changed_issue(changed, answer.fence), said)
-
-
-def _row(answer: Answer, data: Data, line: str, said: Mapping[str, Any]) -> Row:
-    words = [line]
-    if "comment_id" in said:
-        words.append(f"  commented: {said['comment_id']}")
-    if "comment_error" in said:
-        error = answer.fence.around(quoted(said["comment_error"], _MOST_QUOTED))
-        words.append(f"  The issue was changed, but NOT commented on: {error}")
-    return Row(data, "\n".join(words))
-
-
-def _failed(answer: Answer, wanted: str, error: OwlmetryError, name: str) -> Outcome:
-    why = short(on_a_line(str(error)), _MOST_QUOTED)
-    shown = short(on_a_line(wanted), _LONGEST_ID)
-    words = answer.fence.around(quoted(why, _MOST_QUOTED))
-    row = Row({name: shown, "error": why}, f"- {quoted(shown, _LONGEST_ID)} FAILED: {words}")
-    return Outcome(row, row, failed=True)
-
-
-def _partly(answer: Answer, outcomes: Sequence[Outcome], done: str) -> CallToolResult:
-    """What became of each, the failures first; an error if all of them failed."""
-    failed = sum(it.failed for it in outcomes)
-    succeeded = len(outcomes) - failed
-    answer.add(
-        {done: succeeded, "failed": failed},
-        f"{succeeded} {done}, {failed} FAILED." if failed else f"All {succeeded} {done}.",
-    )
-    failures_first = sorted(outcomes, key=lambda it: not it.failed)
-    rows = [it.full for it in failures_first]
-    if len(answer.fitting(rows)) < len(rows):
-        rows = [it.brief for it in failures_first]
-    if (kept := answer.rows("results", rows)) < len(rows):
-        unsaid = sum(it.failed for it in failures_first[kept:])
-        answer.leave_out(
-            f"{len(rows) - kept} of {len(rows)} results, {unsaid} of them failed; list_issues shows how they stand"
-        )
-    if not succeeded:
-        raise ToolError(answer.text())
-    return answer.result()
+    async def of(self, project: str, issue: str) -> tuple[Issue, dict[str, Any]]:
+        """The issue as it is then, and what became of the comment."""
+        backend = self._desk.backend()
+        changed = await backend.update_status(project, issue, self._status, resolved_at_version=self._version)
+        if self._body is None:
+            return changed, {}
+        try:
+            added = await backend.add_comment(project, issue, self._body)
+        except OwlmetryError as error:
+            return changed, {"comment_error": outcomes.comment_error(error)}
+        return changed, {"comment_id": added.id}

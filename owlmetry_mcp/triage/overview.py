@@ -37,8 +37,16 @@ class Candidates(NamedTuple):
     """Those that are growing; see `is_growing`."""
 
 
-def overview(as_of: str, production: Counts, development: Counts, found: Candidates, coverage: Coverage) -> Overview:
-    """The overview of an instant."""
+def overview(  # noqa: PLR0913 - what an overview is made of
+    as_of: str,
+    production: Counts,
+    development: Counts,
+    found: Candidates,
+    coverage: Coverage,
+    *,
+    knows_silencing: bool,
+) -> Overview:
+    """The overview of an instant. An issue that may have been silenced after it was last seen is not suggested."""
     regressed = sorted(found.regressed, key=weight, reverse=True)[:SHOWN]
     new = sorted(found.new, key=weight, reverse=True)[:SHOWN]
     claimed = sorted(found.claimed, key=touched)[:SHOWN]
@@ -50,7 +58,7 @@ def overview(as_of: str, production: Counts, development: Counts, found: Candida
         *(
             Suggestion(issue=issue, reason="growing")
             for issue in sorted(growing, key=weight, reverse=True)
-            if issue.unique_user_count >= MANY_USERS
+            if issue.unique_user_count >= MANY_USERS and (knows_silencing or issue.snoozed_at)
         ),
     ]
     suggested = [it for it in suggestions if not it.issue.is_dev] or suggestions
@@ -106,7 +114,10 @@ def _touched_at(it: Claim) -> str:
 
 
 def is_growing(issue: Issue, as_of: str) -> bool:
-    """Whether it was put aside, and is seen nevertheless: lately, and after it was snoozed."""
+    """Whether it was put aside, and is seen nevertheless: lately, and after it was snoozed.
+
+    When it was silenced, an issue does not say.
+    """
     after = max(recent_since(as_of), issue.snoozed_at or "")
     return issue.status in PUT_ASIDE and issue.last_seen_at >= after
 

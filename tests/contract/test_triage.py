@@ -451,7 +451,8 @@ async def test_what_was_put_aside_and_is_seen_nevertheless_is_growing(world: Wor
     add_issue(world.store, 10, title="not since", status="snoozed", snoozed_at=at(), last_seen_at=at(days=-1))
     overview = await world.acting_as("agent").overview(SHOP, unheard)
     assert [issue.title for issue in overview.growing] == ["few", "ten", "many", "in development"]
-    assert [(it.reason, it.issue.title) for it in overview.next] == [("growing", "many"), ("growing", "ten")]
+    suggested = ["ten"] if isinstance(world, LiveWorld) else ["many", "ten"]  # a server does not tell of silencing
+    assert [(it.reason, it.issue.title) for it in overview.next] == [("growing", title) for title in suggested]
 
 
 async def test_development_is_suggested_where_production_needs_nothing(world: World) -> None:

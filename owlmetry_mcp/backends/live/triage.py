@@ -90,7 +90,7 @@ class Triage:
         production = overview.counts(issue for issue in seen if not issue.is_dev)
         development = overview.counts(issue for issue in seen if issue.is_dev)
         coverage = Coverage(seen=len(seen), complete=lists.complete and settled)
-        return overview.overview(as_of, production, development, found, coverage)
+        return overview.overview(as_of, production, development, found, coverage, knows_silencing=False)
 
     async def _claims(self, issues: Iterable[Issue], deadline: Deadline) -> tuple[list[Claim], bool]:
         """Those that were left untouched for longest, and whether that is certain.

@@ -40,12 +40,13 @@ class Glance:
             growing=self._first(
                 PUT_ASIDE,
                 "is_dev, last_seen_at DESC, id DESC",
-                f"last_seen_at >= max('{overview.recent_since(self._tx.now)}', coalesce(snoozed_at, ''))",
+                f"last_seen_at >= max('{overview.recent_since(self._tx.now)}', coalesce(snoozed_at, ''),"
+                f" coalesce(({_LAST_MOVE}), ''))",
             ),
         )
         seen = sum(sum(of_mode.values()) for of_mode in counts.values())
         coverage = Coverage(seen=seen, complete=True)
-        return overview.overview(self._tx.now, counts[0], counts[1], found, coverage)
+        return overview.overview(self._tx.now, counts[0], counts[1], found, coverage, knows_silencing=True)
 
     def _counts(self) -> defaultdict[int, Counts]:
         """By mode."""
@@ -61,7 +62,7 @@ class Glance:
         within = ", ".join(f"'{status}'" for status in statuses)
         rows = self._tx.all(
             f"""
-            SELECT key FROM issues WHERE {self._where} AND status IN ({within}) AND {condition}
+            SELECT key FROM issues i WHERE {self._where} AND status IN ({within}) AND {condition}
             ORDER BY {order} LIMIT {SHOWN}
             """  # noqa: S608 - names from this module
         )
