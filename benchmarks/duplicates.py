@@ -67,7 +67,7 @@ class Accuracy:
 def labelled(half: str) -> Labelled:
     rows = [row for row in _rows("messages") if row["half"] == half]
     coincidences = [
-        Coincidence.model_validate({"issue_ids": sorted(map(_id, row["ids"])), "sessions": row["sessions"]})
+        Coincidence(issue_ids=_pair(*map(_id, row["ids"])), sessions=row["sessions"])
         for row in _rows("coincidences")
         if row["half"] == half
     ]
@@ -113,6 +113,10 @@ def _rows(name: str) -> Iterable[dict[str, Any]]:
 def _id(name: str) -> str:
     """A UUID of its own for each name."""
     return str(uuid5(NAMESPACE_URL, name))
+
+
+def _pair(one: str, other: str) -> tuple[str, str]:
+    return (one, other) if one < other else (other, one)
 
 
 def _issue(row: dict[str, Any]) -> Issue:

@@ -368,3 +368,11 @@ async def test_names_that_are_too_long_for_the_cap_are_left_out(world: World) ->
     assert "- new\n" in document
     assert "\U0001f600" * 40 in document
     assert "Left out: the issue's long names; get_issue shows them\n" in document
+
+
+async def test_the_list_is_no_longer_than_the_cap(empty_store: Store, clock: FakeClock) -> None:
+    filled(empty_store, with_more_issues(30))
+    async with Client(server_of(World(empty_store, clock), options=Options(max_result_bytes=4_000))) as client:
+        listed = (await client.list_resources()).resources
+    assert [row.uri for row in listed][:3] == ["owlmetry://guide", f"owlmetry://projects/{BLOG}/overview", OVERVIEW_URI]
+    assert 3_000 < sum(len(row.model_dump_json(by_alias=True, exclude_none=True)) for row in listed) <= 4_000

@@ -1,18 +1,21 @@
 """What is made of issues and their occurrences for a triage: none of it the API's own, all of it countable again."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from owlmetry_mcp.issues.lifecycle import Status
-from owlmetry_mcp.issues.models import Issue, IssueDetail, Resource
+from owlmetry_mcp.issues.models import Issue, IssueDetail
 
 
-class Tally(Resource):
+@dataclass(frozen=True, slots=True)
+class Tally:
     value: str | None
     """None: the occurrences that do not say."""
     count: int
 
 
-class Breakdown(Resource):
+@dataclass(frozen=True, slots=True)
+class Breakdown:
     """Occurrences by one of their values."""
 
     top: list[Tally]
@@ -22,7 +25,8 @@ class Breakdown(Resource):
     """The occurrences with those."""
 
 
-class OccurrenceSummary(Resource):
+@dataclass(frozen=True, slots=True)
+class OccurrenceSummary:
     """What is known of an issue's occurrences together."""
 
     occurrences: int
@@ -39,13 +43,15 @@ class OccurrenceSummary(Resource):
     """By day (UTC, `2026-10-21`), the latest first."""
 
 
-class Examination(Resource):
+@dataclass(frozen=True, slots=True)
+class Examination:
     issue: IssueDetail
     """With its latest occurrences."""
     summary: OccurrenceSummary
 
 
-class Claim(Resource):
+@dataclass(frozen=True, slots=True)
+class Claim:
     """An issue in progress, and whose it is."""
 
     issue: Issue
@@ -60,14 +66,16 @@ class Claim(Resource):
 Reason = Literal["regressed", "new", "stale_claim", "growing"]
 
 
-class Suggestion(Resource):
+@dataclass(frozen=True, slots=True)
+class Suggestion:
     """An issue to look at next."""
 
     issue: Issue
     reason: Reason
 
 
-class Coverage(Resource):
+@dataclass(frozen=True, slots=True)
+class Coverage:
     """How much of what there is an answer is based on."""
 
     seen: int
@@ -75,7 +83,8 @@ class Coverage(Resource):
     complete: bool
 
 
-class Overview(Resource):
+@dataclass(frozen=True, slots=True)
+class Overview:
     """The state of a project, or of all that the caller sees. Lists hold few issues, those that matter most first."""
 
     as_of: str
@@ -93,7 +102,8 @@ class Overview(Resource):
     coverage: Coverage
 
 
-class Coincidence(Resource):
+@dataclass(frozen=True, slots=True)
+class Coincidence:
     """Two issues that were seen in the same sessions, within seconds of each other."""
 
     issue_ids: tuple[str, str]
@@ -101,7 +111,8 @@ class Coincidence(Resource):
     sessions: int
 
 
-class Coincidences(Resource):
+@dataclass(frozen=True, slots=True)
+class Coincidences:
     pairs: list[Coincidence]
     coverage: Coverage
 
@@ -109,7 +120,8 @@ class Coincidences(Resource):
 EvidenceKind = Literal["same_message", "same_sessions", "similar_wording"]
 
 
-class Evidence(Resource):
+@dataclass(frozen=True, slots=True)
+class Evidence:
     kind: EvidenceKind
     sessions: int | None = None
     """Of same_sessions: in how many both were seen."""
@@ -117,7 +129,8 @@ class Evidence(Resource):
     """Of similar_wording: 0 to 1."""
 
 
-class DuplicateCandidate(Resource):
+@dataclass(frozen=True, slots=True)
+class DuplicateCandidate:
     issue: Issue
     score: float
     """How likely it is the target's duplicate, 0 to 1."""
@@ -128,7 +141,8 @@ class DuplicateCandidate(Resource):
 TargetReason = Literal["claimed", "open", "most_occurrences", "first_seen", "clearest_title"]
 
 
-class DuplicateGroup(Resource):
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
     """Issues that may be one."""
 
     target: Issue
@@ -139,7 +153,8 @@ class DuplicateGroup(Resource):
     score: float
 
 
-class FoundIssues(Resource):
+@dataclass(frozen=True, slots=True)
+class FoundIssues:
     """Issues whose ids begin alike."""
 
     issues: list[Issue]

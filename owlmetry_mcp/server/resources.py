@@ -3,6 +3,7 @@
 A URI may name a project by name or slug and cut ids, percent-encoded where need be, as the tools' arguments may.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import anyio
@@ -82,7 +83,7 @@ class Library:
                 issues += [_listed_issue(row) for row in await self._issues()]
             except OwlmetryError:
                 pass  # whoever reads one of those is told
-        return [_LISTED_GUIDE, *projects, *issues]
+        return [*_fitting([_LISTED_GUIDE, *projects, *issues], self._max_bytes)]
 
     async def _projects(self) -> list[Project]:
         """The configured one first."""
@@ -153,6 +154,15 @@ class Library:
         found = await backend.examine(place.project_id, place.issue_id, latest=LATEST_OCCURRENCES, progress=progress)
         self._desk.remember([found.issue])
         return issue_document(found, max_bytes, fence), ""
+
+
+def _fitting(rows: Iterable[Resource], max_bytes: int) -> Iterator[Resource]:
+    """As many from the first on as are within the cap."""
+    for row in rows:
+        max_bytes -= len(row.model_dump_json(by_alias=True, exclude_none=True)) + 1
+        if max_bytes < 0:
+            return
+        yield row
 
 
 def _matched(uri: str) -> tuple[str, str | None] | None:

@@ -4,6 +4,7 @@ The tables of fields say what each answer carries; `schemas` are made of the sam
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -166,7 +167,7 @@ def duplicate_group(found: DuplicateGroup, most: int) -> Data:
 
 
 def duplicate(row: DuplicateCandidate) -> Data:
-    evidence = [pruned(part.model_dump()) for part in row.evidence]
+    evidence = [pruned(asdict(part)) for part in row.evidence]
     return _data(row.issue, DUPLICATE_FIELDS, LISTED) | {"score": round(row.score, 2), "evidence": evidence}
 
 

@@ -3,10 +3,12 @@
 import json
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from itertools import product
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store.backend import acting_as
@@ -94,7 +96,7 @@ async def test_each_caller_may_ask_what_its_key_or_team_lets_it(world: World, wh
 async def test_another_teams_data_is_never_shown(world: World, operation: str) -> None:
     own = {SYMBOLS["foreign_project"], SYMBOLS["i_foreign"]}
     answer = await OPERATIONS[operation](world.acting_as("foreign"))
-    said = json.dumps(answer, default=lambda it: it.model_dump())
+    said = json.dumps(answer, default=lambda it: it.model_dump() if isinstance(it, BaseModel) else asdict(it))
     assert {it for it in SYMBOLS.values() if it in said} <= own
 
 
