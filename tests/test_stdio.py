@@ -269,3 +269,14 @@ async def test_killed_at_any_moment_it_loses_no_acknowledged_write(world: World)
         assert store.read(lambda tx: tx.all("PRAGMA foreign_key_check")) == []
     assert acknowledged <= kept
     assert len(acknowledged) >= 190
+
+
+def test_it_loads_only_what_it_needs(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "owlmetry_mcp", "--store", str(tmp_path / "store.db")]
+    asked = message(1, "tools/list")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        said, loaded = server.communicate(asked)
+    assert json.loads(said.splitlines()[0])["id"] == 1
+    names = {line.rpartition(b"|")[2].strip().decode() for line in loaded.splitlines()}
+    assert "owlmetry_mcp.server.server" in names
+    assert not names & {"rich", "rapidfuzz", "jwt", "owlmetry_mcp.backends.live", "owlmetry_mcp.rest"}

@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -37,9 +38,24 @@ def serve(_: Namespace, settings: Settings) -> None:
     open_backend, close = _live(settings) if settings.backend == "live" else _embedded(settings)
     _leave_at_once_on_signals()
     try:
-        anyio.run(TriageServer(Desk(open_backend, settings.project_id), options).run_stdio_async)
+        with _without("rich.console"):
+            server = TriageServer(Desk(open_backend, settings.project_id), options)
+        anyio.run(server.run_stdio_async)
     finally:
         close()
+
+
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """Have no one import a module that is slow to load: the SDK would, for a log handler that comes after ours."""
+    absent = module not in sys.modules
+    if absent:
+        sys.modules[module] = None  # type: ignore[assignment]  # which is how Python is told that there is none
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[module]
 
 
 def _options(settings: Settings) -> Options:
