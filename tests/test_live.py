@@ -1,6 +1,7 @@
 """The live backend against servers that are not ours: the traps of the real one, and answers of any shape."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from threading import Thread
@@ -35,7 +36,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 @asynccontextmanager
-async def answering(handler: Handler, timeouts: Timeouts | None = None) -> AsyncIterator[LiveBackend]:
+async def answering(
+    handler: Handler, timeouts: Timeouts | None = None, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[LiveBackend]:
     """A live backend of a server that answers every request so."""
     methods = ["GET", "POST", "PATCH", "DELETE"]
     app = Starlette(routes=[Route("/{path:path}", handler, methods=methods)])
@@ -45,7 +48,7 @@ async def answering(handler: Handler, timeouts: Timeouts | None = None) -> Async
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        live = LiveBackend(Wire(endpoint, "owl_agent_x", timeouts, sleep=no_wait))
+        live = LiveBackend(Wire(endpoint, "owl_agent_x", timeouts, sleep=no_wait, clock=clock))
         try:
             yield live
         finally:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from owlmetry_mcp.backends.live import lists
 from owlmetry_mcp.backends.store.importing import import_document, read_document
 from tests.agent import Agent, agent_of
 from tests.test_event_tools import put, sent
-from tests.world import FIXTURE, SYMBOLS, World
+from tests.triage_rows import id_of
+from tests.world import FIXTURE, SYMBOLS, LiveWorld, World
 
 SHOP, BLOG, TIMEOUT, IOS = SYMBOLS["shop"], SYMBOLS["blog"], SYMBOLS["i_timeout"], SYMBOLS["ios"]
 LIKE = f"{TIMEOUT[:8]}-0000-4000-8000-000000000000"
@@ -59,6 +61,57 @@ async def test_an_ambiguous_beginning_lists_the_candidates_with_their_titles(eit
     assert (await agent.call("get_issue", issue_id=LIKE[:10]))["id"] == LIKE
     said = await agent.refused("merge", target_issue_id=SYMBOLS["i_tie_0"], source_issue_id=TIMEOUT[:8])
     assert said.startswith(f'source_issue_id "{TIMEOUT[:8]}" is ambiguous.')
+
+
+async def test_a_write_is_never_anothers_that_begins_alike_and_was_not_shown(either_world: World, agent: Agent) -> None:
+    await agent.call("get_issue", issue_id=TIMEOUT)
+    take(either_world, issues=[FIXTURE["issues"][0] | {"id": LIKE, "is_dev": True}])
+    short, other = TIMEOUT[:8], SYMBOLS["i_tie_0"]
+    comment = {"comment_id": SYMBOLS["c_2"]}
+    for tool, arguments in (
+        ("update_status", {"issue_id": short, "status": "in_progress"}),
+        ("merge", {"target_issue_id": short, "source_issue_id": other}),
+        ("merge", {"target_issue_id": other, "source_issue_id": short}),
+        ("comment", {"issue_id": short, "body": "x"}),
+        ("edit_comment", {"issue_id": short, "body": "x", **comment}),
+        ("delete_comment", {"issue_id": short, **comment}),
+    ):
+        said = await agent.refused(tool, **arguments)
+        assert f'issue_id "{short}" is ambiguous. It may be: ' in said
+        assert all(candidate in said for candidate in (TIMEOUT, LIKE))
+    assert "is ambiguous" in await agent.refused("update_status", issue_ids=[short], status="in_progress")
+    assert "is ambiguous" in await agent.refused("merge", target_issue_id=other, source_issue_ids=[short])
+    assert (await agent.call("update_status", issue_id=LIKE, status="in_progress"))["id"] == LIKE
+
+
+async def test_where_there_are_too_many_to_be_sure_a_write_takes_the_whole_id(
+    either_world: World, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store always is; a server's list is read to a bound."""
+    monkeypatch.setattr(lists, "MAX_LIMIT", 2)
+    (last,) = (await agent.call("list_issues", project_id="shop", limit=1))["issues"]
+    take(either_world, issues=[
+        FIXTURE["issues"][0] | {"id": id_of(number), "last_seen_at": "2026-01-01T00:00:00Z"} for number in range(20)
+    ])  # fmt: skip
+    short = last["id"][:8]
+    assert (await agent.call("get_issue", issue_id=short))["id"] == last["id"]
+    if not isinstance(either_world, LiveWorld):
+        await agent.call("comment", issue_id=short, body="x")
+        return
+    assert await agent.refused("comment", issue_id=short, body="x") == (
+        f"issue_id \"{short}\" may be another's too: it is one issue's among the 20 last seen, and there are more."
+        f' Give the whole id: {last["id"]} <MARK "{last["title"]}" MARK>.'
+    )
+    assert (await agent.call("comment", issue_id=last["id"], body="x"))["issue_id"] == last["id"]
+
+
+async def test_the_configured_project_is_looked_in_first_and_then_all(either_world: World) -> None:
+    blog = {"id": LIKE, "app_id": SYMBOLS["web"], "project_id": BLOG}
+    take(either_world, issues=[FIXTURE["issues"][0] | blog])
+    at_blog = agent_of(either_world, project_id=BLOG)
+    assert (await at_blog.call("get_issue", issue_id=TIMEOUT[:8]))["id"] == LIKE
+    tie = SYMBOLS["i_tie_0"]
+    assert (await at_blog.call("get_issue", issue_id=tie[:8]))["id"] == tie
 
 
 async def test_the_project_tells_issues_apart(either_world: World, agent: Agent) -> None:

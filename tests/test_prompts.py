@@ -171,7 +171,7 @@ async def test_the_weekly_report_of_an_app_version_is_about_it_alone(either_worl
 async def test_the_weekly_report_says_how_far_it_looked(
     empty_store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(week, "MAX_LIMIT", 2)
+    monkeypatch.setattr(week, "MOST_READ", 10)
     filled(empty_store, with_more_issues(12))
     world = World(empty_store, clock)
     async with Client(server_of(world)) as client:

@@ -1,6 +1,6 @@
 """What a triage asks of a server: how much of it is read, what is remembered, and what is told on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
@@ -9,9 +9,16 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from owlmetry_mcp.backends.base import Backend, one_call
 from owlmetry_mcp.backends.live import LiveBackend, Timeouts, lists, memory, triage
 from owlmetry_mcp.backends.live.together import AT_ONCE
-from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, UnavailableError
+from owlmetry_mcp.issues.errors import (
+    InvalidInputError,
+    NotFoundError,
+    OwlmetryError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from owlmetry_mcp.issues.evidence import Coincidence, Coverage, FoundIssues
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.models import App, Event, Issue, IssueDetail, Occurrence
@@ -269,6 +276,71 @@ async def test_a_whole_id_is_looked_for_no_further_than_it_takes() -> None:
         assert len(server.asked) == 2
 
 
+async def test_to_be_sure_an_issue_that_was_shown_is_looked_for_nevertheless() -> None:
+    """Its list is walked once for several that are named in one call, and again in the next."""
+    alike = [issue(1, id=f"abcdef01-000{number}-4000-8000-000000000000") for number in range(2)]
+    server = IssueServer([*alike, issue(5), issue(6)])
+    async with answering(server.answer) as backend:
+        for row in (alike[0], issue(5)):
+            await backend.get_issue(SHOP, row["id"])
+        server.asked.clear()
+        assert [it.id for it in (await backend.find_issues("abcdef01", unheard)).issues] == [alike[0]["id"]]
+        assert server.asked == []
+        found = await backend.find_issues("abcdef01", unheard, surely=True)
+        assert ([it.id for it in found.issues], found.coverage.complete) == ([row["id"] for row in alike], True)
+        assert server.asked == ["/v1/issues"]
+        with one_call(operations=1):
+            for number in (5, 6):
+                found = await backend.find_issues(id_of(number)[:8], unheard, surely=True)
+                assert found.coverage.complete
+            assert server.asked == ["/v1/issues"] * 2
+            assert (await backend.find_issues(id_of(5)[:8], unheard, project_id=SHOP, surely=True)).coverage.complete
+            assert server.asked == ["/v1/issues", "/v1/issues", IN_SHOP]
+        await backend.find_issues(id_of(5)[:8], unheard, surely=True)
+        assert len(server.asked) == 4
+
+
+async def test_a_walk_that_met_its_bound_makes_nothing_sure() -> None:
+    server = IssueServer(MANY)
+    async with answering(server.answer) as backend:
+        for _ in range(2):
+            found = await backend.find_issues(id_of(5)[:8], unheard, surely=True)
+            assert found == FoundIssues(issues=[as_found(issue(5))], coverage=Coverage(seen=2_000, complete=False))
+        assert len(server.asked) == 20
+        assert (await backend.find_issues(id_of(5), unheard, surely=True)).coverage.complete
+        assert len(server.asked) == 20
+
+
+async def test_an_issue_of_a_known_project_is_looked_for_there() -> None:
+    server = IssueServer([issue(5)])
+    async with answering(server.answer) as backend:
+        found = await backend.find_issues(id_of(5)[:8], unheard, project_id=SHOP.upper())
+        assert (found.issues, server.asked) == ([as_found(issue(5))], [IN_SHOP])
+        elsewhere = await backend.find_issues(id_of(5)[:8], unheard, project_id=SYMBOLS["blog"])
+    assert server.asked[1:] == [IN_SHOP.replace(SHOP, SYMBOLS["blog"])]  # what was shown is another project's
+    assert elsewhere.coverage.complete
+
+
+# Very many issues
+
+
+async def test_issues_are_read_as_far_as_they_are_wanted() -> None:
+    server, told = IssueServer([issue(number) for number in range(1_000)]), Told()
+    async with answering(server.answer) as backend:
+        some = await backend.issues(SHOP, IssueFilter(), 300, told)
+        assert [it.id for it in some.issues] == [id_of(number) for number in range(300)]
+        assert some.coverage == Coverage(seen=300, complete=False)
+        assert (server.asked, told.sentences) == ([IN_SHOP] * 2, ["200 issues read", "400 issues read"])
+        everything = await backend.issues(SHOP, IssueFilter(), 1_000, told)
+        assert everything.coverage == Coverage(seen=1_000, complete=True)
+        recent = await backend.issues(None, IssueFilter(status="new"), 1_000, told, since=at(-60 * 250))
+    assert recent.coverage == Coverage(seen=251, complete=True)
+    assert server.queries[7:] == [
+        {"status": "new", "data_mode": "production", "limit": "200"},
+        {"status": "new", "data_mode": "production", "limit": "200", "cursor": "200"},
+    ]
+
+
 async def test_what_lies_behind_the_bound_is_found_if_it_was_shown() -> None:
     rows = [issue(number) for number in range(2_500)]
     far = [issue(1, id=f"abcdef01-000{number}-4000-8000-000000000000") for number in range(2)]
@@ -523,27 +595,173 @@ async def test_an_issue_that_is_not_there_has_no_coincidences() -> None:
 # Time
 
 
-@pytest.mark.parametrize("operation", ["list_apps", "find_issues", "examine", "overview", "coincidences"])
-async def test_all_requests_of_an_operation_stay_within_the_time_given(operation: str) -> None:
-    server = IssueServer([issue(number) for number in range(2_500)])
-    server.occurrences[id_of(1)] = [occurrence(id_of(1), number, -number) for number in range(2_500)]
+WALKS: dict[str, Callable[[Backend], Awaitable[Any]]] = {
+    "list_apps": lambda to: to.list_apps(unheard),
+    "issues": lambda to: to.issues(SHOP, IssueFilter(), 10_000, unheard),
+    "find_issues": lambda to: to.find_issues("ffffffff", unheard),
+    "examine": lambda to: to.examine(SHOP, id_of(1), latest=5, progress=unheard),
+    "overview": lambda to: to.overview(SHOP, unheard),
+    "coincidences": lambda to: to.coincidences(SHOP, None, unheard),
+    "coincidences of one": lambda to: to.coincidences(SHOP, id_of(1), unheard),
+}
 
-    async def slow(request: Request) -> Response:
-        await anyio.sleep(0.25)
+
+@pytest.mark.parametrize("operation", WALKS)
+async def test_a_server_that_never_answers_is_told_within_the_time_given(operation: str) -> None:
+    async def never(_: Request) -> Response:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    began = anyio.current_time()
+    async with answering(never, Timeouts(connect=1, read=0.3, call=0.6)) as backend:
+        with pytest.raises(UnavailableError, match="cannot be used now"):
+            await WALKS[operation](backend)
+        assert anyio.current_time() - began < 2
+
+
+class SlowServer(IssueServer):
+    """It takes so many of an injected clock's seconds for each answer."""
+
+    def __init__(self, rows: Sequence[Row], seconds: float) -> None:
+        super().__init__(rows)
+        self.now = 0.0
+        self._seconds = seconds
+
+    def clock(self) -> float:
+        return self.now
+
+    async def answer(self, request: Request) -> Response:
+        self.now += self._seconds
+        return await super().answer(request)
+
+
+FOUR_SECONDS = Timeouts(call=4)
+MANY = [issue(number) for number in range(2_500)]
+
+
+async def test_an_overview_is_made_of_what_was_read_when_time_was_up() -> None:
+    server = SlowServer([*MANY, issue(3_000, status="regressed"), issue(3_001, status="in_progress")], 0.3)
+    async with answering(server.answer, FOUR_SECONDS, server.clock) as backend:
+        found = await backend.overview(SHOP, unheard)
+    assert found.coverage.complete is False
+    assert (found.production["regressed"], found.production["in_progress"]) == (1, 1)
+    assert 200 <= found.production["new"] < 2_000
+    assert [it.issue.id for it in found.claimed] == [id_of(3_001)]  # time was left for its comments
+    assert server.now < 4
+
+
+async def test_claims_whose_comments_were_not_read_in_time_are_left_out() -> None:
+    server = SlowServer([issue(number, status="in_progress") for number in range(5)], 0.4)
+    async with answering(server.answer, FOUR_SECONDS, server.clock) as backend:
+        found = await backend.overview(SHOP, unheard)
+    assert (found.production, found.coverage) == ({"in_progress": 5}, Coverage(seen=5, complete=False))
+    assert 0 < len(found.claimed) < 5
+
+
+async def test_an_examination_is_made_of_what_was_read_when_time_was_up() -> None:
+    server = SlowServer([issue(1, occurrence_count=2_500)], 0.4)
+    server.occurrences[id_of(1)] = [occurrence(id_of(1), number, -number) for number in range(2_500)]
+    async with answering(server.answer, FOUR_SECONDS, server.clock) as backend:
+        examined = await backend.examine(SHOP, id_of(1), latest=5, progress=unheard)
+    assert (examined.summary.occurrences, examined.issue.occurrences_seen) == (1_400, 1_400)
+    assert (len(examined.issue.occurrences), examined.issue.occurrence_has_more) == (5, True)
+
+
+async def test_an_issue_is_looked_for_until_time_is_up() -> None:
+    server = SlowServer(MANY, 0.4)
+    async with answering(server.answer, FOUR_SECONDS, server.clock) as backend:
+        found = await backend.find_issues(id_of(100)[:8], unheard)
+        nowhere = await backend.find_issues("ffffffff", unheard)
+    assert (found.issues, found.coverage) == ([as_found(issue(100))], Coverage(seen=1_400, complete=False))
+    assert (nowhere.issues, nowhere.coverage) == ([], Coverage(seen=1_400, complete=False))
+
+
+@pytest.mark.parametrize("one", [None, id_of(1)])
+async def test_coincidences_are_of_what_was_read_when_time_was_up(one: str | None) -> None:
+    rows = [issue(number) for number in range(40)]
+    server = SlowServer(rows, 0.4)
+    server.occurrences = together(rows, 1)
+    async with answering(server.answer, FOUR_SECONDS, server.clock) as backend:
+        found = await backend.coincidences(SHOP, one, unheard)
+    assert 2 <= found.coverage.seen < 20
+    assert found.coverage.complete is False
+    seen = found.coverage.seen
+    assert len(found.pairs) == (seen - 1 if one else seen * (seen - 1) // 2)
+
+
+async def test_a_first_answer_may_take_all_the_time() -> None:
+    server = SlowServer(MANY, 3.9)
+    async with answering(server.answer, FOUR_SECONDS, server.clock) as backend:
+        found = await backend.find_issues("ffffffff", unheard)
+    assert found.coverage == Coverage(seen=200, complete=False)
+
+
+async def test_a_request_under_way_when_time_is_up_is_given_up() -> None:
+    server = IssueServer(MANY)
+
+    async def hanging(request: Request) -> Response:
+        if request.query_params.get("cursor") == "400":
+            await anyio.sleep_forever()
         return await server.answer(request)
 
-    operations: dict[str, Any] = {
-        "list_apps": lambda to: to.list_apps(unheard),
-        "find_issues": lambda to: to.find_issues("ffffffff", unheard),
-        "examine": lambda to: to.examine(SHOP, id_of(1), latest=5, progress=unheard),
-        "overview": lambda to: to.overview(SHOP, unheard),
-        "coincidences": lambda to: to.coincidences(SHOP, None, unheard),
-    }
-    began = anyio.current_time()
-    async with answering(slow, Timeouts(connect=1, read=0.5, call=0.6)) as backend:
-        with pytest.raises(UnavailableError, match="cannot be used now"):
-            await operations[operation](backend)
-        assert anyio.current_time() - began < 2
+    async with answering(hanging, Timeouts(read=5, call=1)) as backend:
+        found = await backend.issues(SHOP, IssueFilter(), 10_000, unheard)
+    assert found.coverage == Coverage(seen=400, complete=False)
+
+
+async def test_apps_cannot_say_what_they_cover_and_are_not_made_of_a_part() -> None:
+    server = SlowServer(MANY, 0.6)
+    async with answering(server.answer, FOUR_SECONDS, server.clock) as backend:
+        with pytest.raises(UnavailableError, match="no time is left"):
+            await backend.list_apps(unheard)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [(500, {"error": "broken"}, UnavailableError), (401, {"error": "Invalid API key"}, UnauthenticatedError)],
+)
+@pytest.mark.parametrize("operation", ["issues", "find_issues", "overview"])
+async def test_a_server_that_fails_in_the_midst_is_told(
+    operation: str, status: int, body: Row, error: type[OwlmetryError]
+) -> None:
+    server = IssueServer(MANY)
+
+    async def failing(request: Request) -> Response:
+        if "cursor" in request.query_params:
+            return JSONResponse(body, status)
+        return await server.answer(request)
+
+    async with answering(failing) as backend:
+        with pytest.raises(error):
+            await WALKS[operation](backend)
+
+
+async def test_a_server_that_asks_to_wait_longer_than_there_is_time_is_not_waited_for() -> None:
+    server = IssueServer(MANY)
+
+    async def throttling(request: Request) -> Response:
+        if request.query_params.get("cursor") == "200":
+            return JSONResponse({"error": "slow down"}, 429, {"Retry-After": "60"})
+        return await server.answer(request)
+
+    async with answering(throttling) as backend:
+        found = await backend.issues(SHOP, IssueFilter(), 10_000, unheard)
+    assert found.coverage == Coverage(seen=200, complete=False)
+
+
+async def test_the_operations_of_one_call_share_its_time() -> None:
+    """Three of them have a third each, and what the ones before have left."""
+    server = SlowServer(MANY, 0.2)
+    async with answering(server.answer, FOUR_SECONDS, server.clock) as backend:
+        with one_call(operations=3):
+            first = await backend.issues(SHOP, IssueFilter(), 10_000, unheard)
+            second = await backend.issues(SHOP, IssueFilter(), 200, unheard)
+            third = await backend.issues(SHOP, IssueFilter(), 10_000, unheard)
+            server.now = 4.1
+            with pytest.raises(UnavailableError, match="no time is left"):
+                await backend.issues(SHOP, IssueFilter(), 200, unheard)
+        assert (await backend.issues(SHOP, IssueFilter(), 200, unheard)).coverage.seen == 200
+    assert [it.coverage.seen for it in (first, second, third)] == [1_000, 200, 2_000]
 
 
 async def test_nothing_is_asked_of_a_server_for_a_parameter_that_cannot_be() -> None:
@@ -552,6 +770,10 @@ async def test_nothing_is_asked_of_a_server_for_a_parameter_that_cannot_be() -> 
     async def ask(backend: LiveBackend) -> None:
         for wrong in (
             backend.find_issues("short", unheard),
+            backend.find_issues("abcdef01", unheard, project_id="../x"),
+            backend.issues("../x", IssueFilter(), 1, unheard),
+            backend.issues(SHOP, IssueFilter(), 0, unheard),
+            backend.issues(SHOP, IssueFilter(), 1, unheard, since="then"),
             backend.examine(SHOP, "../x", latest=5, progress=unheard),
             backend.examine(SHOP, id_of(1), latest=0, progress=unheard),
             backend.overview("../x", unheard),

@@ -9,6 +9,7 @@ from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store import coincidences
 from owlmetry_mcp.issues.errors import PermissionDeniedError
 from owlmetry_mcp.issues.evidence import Coincidence, Coverage
+from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.triage import coincidences as rules
 from tests.triage_rows import Seen, add_issue, add_occurrences, at, id_of, unheard
 from tests.world import SYMBOLS, World
@@ -70,7 +71,10 @@ async def test_what_is_found_of_events_needs_their_permission(world: World) -> N
 
 
 READS: dict[str, Callable[[Backend], Awaitable[Any]]] = {
+    "issues": lambda to: to.issues(SHOP, IssueFilter(), 10_000, unheard),
+    "issues of all": lambda to: to.issues(None, IssueFilter(), 10_000, unheard),
     "find_issues": lambda to: to.find_issues(TIMEOUT[:8], unheard),
+    "find_issues in a project": lambda to: to.find_issues(TIMEOUT[:8], unheard, project_id=SHOP),
     "find_events": lambda to: to.find_events(TIMEOUT[:8]),
     "examine": lambda to: to.examine(SHOP, TIMEOUT, latest=5, progress=unheard),
     "overview": lambda to: to.overview(SHOP, unheard),

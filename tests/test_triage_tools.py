@@ -5,9 +5,14 @@ import sys
 
 import pytest
 
+from owlmetry_mcp.backends.live import Timeouts
 from owlmetry_mcp.backends.store.transactions import json_text
+from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
-from tests.agent import agent_of
+from owlmetry_mcp.server.server import TriageServer
+from tests.agent import Agent, agent_of
+from tests.test_live import answering
+from tests.test_triage_live import SlowServer, issue
 from tests.triage_rows import Seen, add_issue, add_occurrences, at
 from tests.world import ROOT, SYMBOLS, LiveWorld, World
 
@@ -57,6 +62,20 @@ async def test_an_answer_says_what_was_compared(either_world: World) -> None:
     live = isinstance(either_world, LiveWorld)  # where resolved issues are not read for their sessions
     compared = {"issues": len(overview["issues"]), "complete": True, "sessions_complete": not live}
     assert found["compared"] == compared
+
+
+async def test_a_server_too_slow_to_tell_all_in_time_is_compared_as_far_as_it_told() -> None:
+    server = SlowServer([issue(number, title="The printer is on fire") for number in range(2_500)], 0.4)
+    server.occurrences = {}
+    async with answering(server.answer, Timeouts(call=4), server.clock) as backend:
+        agent = Agent(TriageServer(Desk(lambda _: backend)), "test-client")
+        found = await agent.call("find_duplicates", project_id=SHOP)
+    assert server.now < 4
+    some = found["compared"]["issues"]
+    assert 200 <= some <= 1_000
+    assert found["compared"] == {"issues": some, "complete": False, "sessions_complete": False}
+    assert f"Wording compared of the most recently seen {some} issues, sessions of the most recently seen" in agent.text
+    assert found["groups"]
 
 
 async def test_without_a_project_the_error_lists_those_there_are(either_world: World) -> None:

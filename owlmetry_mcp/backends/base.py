@@ -1,9 +1,11 @@
 """The Backend protocol: an issue tracker, opened for one credential and acting as it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
-from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, Overview
+from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, ManyIssues, Overview
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.models import (
     App,
@@ -21,6 +23,40 @@ from owlmetry_mcp.issues.models import (
 
 Progress = Callable[[str], Awaitable[None]]
 """Told what has been read so far, by an operation that may have to ask a server many times."""
+
+MOST_ISSUES = 10_000
+"""That `Backend.issues` reads."""
+
+
+class Call:
+    """What a call is made of: so many operations that may take long, one after the other."""
+
+    def __init__(self, operations: int) -> None:
+        self._to_come = operations
+        self.began: dict[object, float] = {}
+        """When, by the clock of each that keeps one."""
+        self.known: set[object] = set()
+        """What is known whole since then, of those that read it."""
+
+    def share(self) -> float:
+        """How much of the time that is left the operation may take that begins now: as much as each of the rest."""
+        share = 1 / max(self._to_come, 1)
+        self._to_come -= 1
+        return share
+
+
+CALL: ContextVar[Call | None] = ContextVar("call", default=None)
+"""The call at hand; None: each operation is a call of its own."""
+
+
+@contextmanager
+def one_call(operations: int) -> Iterator[None]:
+    """The operations inside share one call's time; what one leaves of its share, those behind it have."""
+    token = CALL.set(Call(operations))
+    try:
+        yield
+    finally:
+        CALL.reset(token)
 
 
 class Backend(Protocol):
@@ -133,14 +169,30 @@ class Backend(Protocol):
         ...
 
     # What the API does not have, and a triage needs. The embedded store counts; a live server is asked for what it
-    # lists, up to a bound, and the answer's `coverage` says how far that went.
+    # lists, up to a bound, and within one call's time: when that is up, the answer is made of what was read until then.
+    # How far that went, the answer's `coverage` says, or of an examination, its summary.
 
     async def list_apps(self, progress: Progress) -> list[App]:
         """The apps of all projects of the caller's teams, by name; of a live server, those with issues."""
         ...
 
-    async def find_issues(self, prefix: str, progress: Progress) -> FoundIssues:
-        """The issues, of all projects and modes, whose ids begin so: 8 to 36 characters of a UUID, in any case.
+    async def issues(
+        self, project_id: str | None, wanted: IssueFilter, most: int, progress: Progress, *, since: str | None = None
+    ) -> ManyIssues:
+        """The most recently seen, up to so many, above 10,000 taken as that; since an instant, if it is named.
+
+        As `list_issues` lists a project's and, without one, `list_team_issues` those of all.
+        """
+        ...
+
+    async def find_issues(
+        self, prefix: str, progress: Progress, *, project_id: str | None = None, surely: bool = False
+    ) -> FoundIssues:
+        """The issues, of one project or of all, in both modes, whose ids begin so: 8 to 36 characters of a UUID, in any
+        case.
+
+        A live server's issue that answers have shown is found as they did, though another might begin so; unless it is
+        to be found `surely`.
 
         Raises:
             InvalidInputError: it is no such beginning.

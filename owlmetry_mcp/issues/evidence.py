@@ -154,6 +154,13 @@ class DuplicateGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ManyIssues:
+    issues: list[Issue]
+    """Most recently seen first."""
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
 class FoundIssues:
     """Issues whose ids begin alike."""
 

@@ -74,9 +74,14 @@ def limit(name: str, value: object) -> int:
     """Items a page: 1 or more, taken as 200 above that; 50 where none is named."""
     if value is None:
         return DEFAULT_LIMIT
+    return count(name, value, MAX_LIMIT)
+
+
+def count(name: str, value: object, most: int) -> int:
+    """1 or more, taken as `most` above that."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return min(value, MAX_LIMIT)
-    raise InvalidInputError(f"{name} must be a whole number from 1 to {MAX_LIMIT}, not {shown(value)}")
+        return min(value, most)
+    raise InvalidInputError(f"{name} must be a whole number from 1 to {most}, not {shown(value)}")
 
 
 def flag(name: str, value: object) -> bool | None:

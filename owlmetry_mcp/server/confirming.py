@@ -11,6 +11,7 @@ from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
+from owlmetry_mcp.backends.base import one_call
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, OwlmetryError, PermissionDeniedError
 from owlmetry_mcp.issues.models import KeyIdentity
 from owlmetry_mcp.server.desk import Desk
@@ -101,26 +102,27 @@ async def planned_merge(
     server = cast(Server, ctx.mcp_server)
     desk = server.desk
     wanted = one_or_several("source_issue_id", source_issue_id, source_issue_ids)
-    project, target = await desk.issue(target_issue_id, project_id, "target_issue_id")
+    project, target = await desk.issue(target_issue_id, project_id, "target_issue_id", surely=True)
     asking = asks(ctx, server.options.confirm)
     into = await _title(desk, project, target, _MOST_QUOTED) if asking else ""
     sources: dict[str, str] = {}
     failures: dict[str, OwlmetryError] = {}
     titles: list[str] = []
-    for named in dict.fromkeys(wanted):
-        try:
-            _, source = await desk.issue(named, project, "source_issue_id")
-            if source in sources.values():
-                continue
-            if asking and source == target:
-                raise InvalidInputError(
-                    "Cannot merge an issue into itself", "source_issue_id names the issue that is to be deleted."
-                )
-            if asking:
-                titles.append(await _title(desk, project, source, max(_MOST_QUOTED // len(wanted), _LEAST_QUOTED)))
-            sources[named] = source
-        except OwlmetryError as error:
-            failures[named] = error
+    with one_call(operations=1):
+        for named in dict.fromkeys(wanted):
+            try:
+                _, source = await desk.issue(named, project, "source_issue_id", surely=True)
+                if source in sources.values():
+                    continue
+                if asking and source == target:
+                    raise InvalidInputError(
+                        "Cannot merge an issue into itself", "source_issue_id names the issue that is to be deleted."
+                    )
+                if asking:
+                    titles.append(await _title(desk, project, source, max(_MOST_QUOTED // len(wanted), _LEAST_QUOTED)))
+                sources[named] = source
+            except OwlmetryError as error:
+                failures[named] = error
     ask = f"Merge {'; '.join(titles)} into {into}? What is merged is deleted. It cannot be undone." if titles else ""
     if ask:
         await _require_write(desk)
@@ -149,7 +151,7 @@ class Deletion(NamedTuple):
 async def planned_deletion(ctx: Context, issue_id: str, comment_id: str, project_id: str | None) -> Deletion:
     server = cast(Server, ctx.mcp_server)
     desk = server.desk
-    project, issue = await desk.issue(issue_id, project_id)
+    project, issue = await desk.issue(issue_id, project_id, surely=True)
     wanted = await desk.comment(project, issue, comment_id)
     if not asks(ctx, server.options.confirm):
         return Deletion(project, issue, wanted, "")

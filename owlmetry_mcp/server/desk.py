@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from owlmetry_mcp.backends.base import Backend, BackendOpener, Progress
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, PermissionDeniedError
+from owlmetry_mcp.issues.evidence import FoundIssues
 from owlmetry_mcp.issues.models import Issue, KeyIdentity
 from owlmetry_mcp.issues.parameters import UUID, shown
 from owlmetry_mcp.server.untrusted import quoted
@@ -61,31 +62,52 @@ class Desk:
             del self._projects[next(iter(self._projects))]
 
     async def issue(
-        self, issue_id: str, project: str | None = None, name: str = "issue_id", progress: Progress = unheard
+        self,
+        issue_id: str,
+        project: str | None = None,
+        name: str = "issue_id",
+        progress: Progress = unheard,
+        *,
+        surely: bool = False,
     ) -> tuple[str, str]:
         """The ids of an issue's project and of the issue.
 
         The project is the one named, else where an answer showed the issue, else the configured one, else the only
-        one, else the one in which it is found.
+        one, else the one in which it is found. What is to be changed is meant `surely`: by its whole id, or by a
+        beginning of which it is certain that no other has it.
 
         Raises:
-            InvalidInputError: it is neither an id nor the beginning of one, or of several issues'; or its project
-                cannot be told, and the error lists those there are.
+            InvalidInputError: it is neither an id nor the beginning of one, or of several issues', or perhaps of
+                another's; or its project cannot be told, and the error lists those there are.
             NotFoundError: no issue's id begins so.
         """
         beginning = _beginning(name, issue_id)
         project_id = None if project is None else await self.project(project)
         if UUID.fullmatch(beginning):
             return project_id or await self._project_of(beginning, progress), beginning
-        found = await self.backend().find_issues(beginning, progress)
-        inside = [row for row in found.issues if project_id in (None, row.project_id)]
-        if not inside:
-            looked = "" if found.coverage.complete else f" among the {found.coverage.seen} last seen"
+        found = await self._begin_so(beginning, project_id, progress, surely=surely)
+        candidates = [f"{row.id} {quoted(row.title, 60)}" for row in found.issues]
+        looked = "" if found.coverage.complete else f" among the {found.coverage.seen} last seen"
+        if not candidates:
             raise NotFoundError(f"No issue's id begins with {beginning}{looked}", "list_issues shows whole ids.")
-        if len(inside) > 1:
-            raise _ambiguous(name, issue_id, [f"{row.id} {quoted(row.title, 60)}" for row in inside])
-        self.remember(inside)
-        return inside[0].project_id, inside[0].id
+        if len(candidates) > 1:
+            raise _ambiguous(name, issue_id, candidates)
+        if surely and looked:
+            raise InvalidInputError(
+                f"{name} {shown(issue_id)} may be another's too: it is one issue's{looked}, and there are more",
+                f"Give the whole id: {candidates[0]}.",
+            )
+        self.remember(found.issues)
+        return found.issues[0].project_id, found.issues[0].id
+
+    async def _begin_so(self, beginning: str, project: str | None, progress: Progress, *, surely: bool) -> FoundIssues:
+        """In the project that is named, else in the configured one, and if it has none, in all."""
+        within = [project] if project else [self.project_id, None] if self.project_id else [None]
+        for place in within:
+            found = await self.backend().find_issues(beginning, progress, project_id=place, surely=surely)
+            if found.issues:
+                break
+        return found
 
     async def _project_of(self, issue_id: str, progress: Progress) -> str:
         for known in (self._projects.get(issue_id), self.project_id):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from mcp_types import GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
-from owlmetry_mcp.backends.base import Progress
+from owlmetry_mcp.backends.base import Progress, one_call
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import STATUSES, Status
@@ -170,8 +170,9 @@ class Prompts:
     async def _weekly_report(self, given: Mapping[str, str], progress: Progress) -> str:
         project, version = await self._project(given), given.get("app_version")
         backend = self._desk.backend()
-        overview = await backend.overview(project, progress)
-        week = await week_until(overview.as_of, backend, project)
+        with one_call(operations=3):
+            overview = await backend.overview(project, progress)
+            week = await week_until(overview.as_of, backend, project, progress)
         if version is not None:
             week = of_version(week, version)
         self._desk.remember([*week.seen.issues, *week.resolved.issues])

@@ -9,12 +9,11 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from owlmetry_mcp.backends.base import Progress
+from owlmetry_mcp.backends.base import Progress, one_call
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.evidence import Coincidence, Coverage, DuplicateGroup, Overview
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.models import Issue
-from owlmetry_mcp.issues.parameters import MAX_LIMIT
 from owlmetry_mcp.server import structured, text
 from owlmetry_mcp.server.answers import Answer, Row
 from owlmetry_mcp.server.arguments import Count, Cursor, ProjectId
@@ -70,10 +69,13 @@ class Triaging:
             project, issue = await self._desk.issue(issue_id, project_id, progress=heard)
         else:
             project = await self._only_project(project_id)
-        issues, complete = await self._issues(project, heard)
-        if issue is not None and issue not in {row.id for row in issues}:
-            issues.append(await self._desk.backend().get_issue(project, issue, occurrence_limit=1))
-        coincidences = await self._desk.backend().coincidences(project, issue, heard)
+        backend = self._desk.backend()
+        with one_call(operations=2):
+            coincidences = await backend.coincidences(project, issue, heard)
+            compared = await backend.issues(project, IssueFilter(), MAX_COMPARED, heard)
+            issues = [*compared.issues]
+            if issue is not None and issue not in {row.id for row in issues}:
+                issues.append(await backend.get_issue(project, issue, occurrence_limit=1))
         groups = await _duplicates(issues, coincidences.pairs, issue)
         self._desk.remember([row for group in groups[begin : begin + limit] for row in _members(group)])
         answer = Answer(self._max_bytes)
@@ -86,7 +88,7 @@ class Triaging:
             (group,) = groups
             following = begin + _add_group(answer, group, begin, limit)
             _add_cursor(answer, following, len(group.candidates), "duplicates")
-        self._say_what_was_compared(answer, len(issues), coincidences.coverage, complete=complete)
+        self._say_what_was_compared(answer, len(issues), coincidences.coverage, complete=compared.coverage.complete)
         return answer.result()
 
     async def _only_project(self, project_id: str | None) -> str:
@@ -101,19 +103,6 @@ class Triaging:
         raise InvalidInputError(
             "project_id is required", f"Pass one of: {named}." if projects else "There is no project yet."
         )
-
-    async def _issues(self, project: str, heard: Progress) -> tuple[list[Issue], bool]:
-        """A project's issues as far as they are compared, and whether that is all."""
-        issues: list[Issue] = []
-        cursor: str | None = None
-        while len(issues) < MAX_COMPARED:
-            page = await self._desk.backend().list_issues(project, IssueFilter(), cursor=cursor, limit=MAX_LIMIT)
-            issues += page.issues
-            cursor = page.cursor
-            if cursor is None:
-                return issues, True
-            await heard(f"{len(issues)} issues read")
-        return issues, False
 
     @staticmethod
     def _say_what_was_compared(answer: Answer, issues: int, shared: Coverage, *, complete: bool) -> None:

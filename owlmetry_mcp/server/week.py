@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from owlmetry_mcp.backends.base import Backend
+from owlmetry_mcp.backends.base import Backend, Progress
 from owlmetry_mcp.issues import times, versions
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import Status
 from owlmetry_mcp.issues.models import Issue
-from owlmetry_mcp.issues.parameters import MAX_LIMIT
 from owlmetry_mcp.server import text
 from owlmetry_mcp.server.answers import Answer
 from owlmetry_mcp.server.markdown import MarkdownFence, section, whole
@@ -21,8 +20,8 @@ from owlmetry_mcp.server.structured import OVERVIEW
 from owlmetry_mcp.server.untrusted import quoted
 
 WEEK = timedelta(days=7)
-MAX_PAGES = 5
-"""Of 200 issues, a walk."""
+MOST_READ = 1_000
+"""Issues of either kind: the most recently seen."""
 MOST_FREQUENT = 10
 _SECTION_SHARE = 0.4
 """Of the room that is left: none takes it all."""
@@ -33,6 +32,8 @@ class Walk(NamedTuple):
     issues: Sequence[Issue]
     complete: bool
     """Whether those are all that were looked for."""
+    read: int
+    """Among so many they were looked for: the most recently seen."""
 
 
 class Week(NamedTuple):
@@ -44,26 +45,21 @@ class Week(NamedTuple):
     """Those that are resolved and were last changed in it."""
 
 
-async def week_until(now: str, backend: Backend, project_id: str | None) -> Week:
+async def week_until(now: str, backend: Backend, project_id: str | None, progress: Progress) -> Week:
     since = times.to_text(datetime.fromisoformat(now) - WEEK)
-    seen = await _walk(backend, project_id, None, since)
-    resolved = await _walk(backend, project_id, "resolved", "")
+    seen = await backend.issues(project_id, _of(None), MOST_READ, progress, since=since)
+    resolved = await backend.issues(project_id, _of("resolved"), MOST_READ, progress)
     fixed = [row for row in resolved.issues if row.updated_at >= since]
-    return Week(since, now, seen, Walk(fixed, resolved.complete))
+    return Week(
+        since,
+        now,
+        Walk(seen.issues, seen.coverage.complete, seen.coverage.seen),
+        Walk(fixed, resolved.coverage.complete, resolved.coverage.seen),
+    )
 
 
-async def _walk(backend: Backend, project_id: str | None, status: Status | None, since: str) -> Walk:
-    """Issues last seen since then, page by page."""
-    wanted = IssueFilter(status=status, data_mode="production")
-    issues: dict[str, Issue] = {}
-    cursor: str | None = None
-    for _ in range(MAX_PAGES):
-        page = await backend.list_team_issues(wanted, project_id=project_id, cursor=cursor, limit=MAX_LIMIT)
-        issues |= {row.id: row for row in page.issues if row.last_seen_at >= since}
-        cursor = page.cursor
-        if cursor is None or page.issues[-1].last_seen_at < since:
-            return Walk([*issues.values()], complete=True)
-    return Walk([*issues.values()], complete=False)
+def _of(status: Status | None) -> IssueFilter:
+    return IssueFilter(status=status, data_mode="production")
 
 
 def of_version(week: Week, version: str) -> Week:
@@ -106,4 +102,4 @@ def week_document(week: Week, version: str | None, max_bytes: int, fence: Markdo
 
 
 def _all_or(walk: Walk, what: str) -> str:
-    return f"all {what}" if walk.complete else f"of {what}, those among the {MAX_PAGES * MAX_LIMIT} most recently seen"
+    return f"all {what}" if walk.complete else f"of {what}, those among the {walk.read} most recently seen"

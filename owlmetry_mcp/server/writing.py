@@ -7,6 +7,7 @@ from mcp.server.mcpserver import ElicitationResult, Resolve
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from owlmetry_mcp.backends.base import one_call
 from owlmetry_mcp.issues import parameters
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.lifecycle import Status
@@ -56,7 +57,7 @@ class Writing:
         one_or_several("issue_id", issue_id, issue_ids)
         move = _Move(self._desk, status, resolved_at_version, body)
         if issue_id is not None:
-            changed, said = await move.of(*await self._desk.issue(issue_id, project_id))
+            changed, said = await move.of(*await self._desk.issue(issue_id, project_id, surely=True))
             answer = Answer(self._max_bytes)
             row = outcomes.changed(answer, changed, said)
             answer.add(row.data, row.text)
@@ -67,13 +68,14 @@ class Writing:
         """One after the other, each with an answer of its own. All are named before any is changed."""
         answer = Answer(self._max_bytes)
         named: dict[str, Named] = {}
-        for wanted in dict.fromkeys(issue_ids):
-            try:
-                found: Named = await self._desk.issue(wanted, project_id)
-            except OwlmetryError as error:
-                found = error
-            if found not in named.values():  # however often it is named
-                named[wanted] = found
+        with one_call(operations=1):
+            for wanted in dict.fromkeys(issue_ids):
+                try:
+                    found: Named = await self._desk.issue(wanted, project_id, surely=True)
+                except OwlmetryError as error:
+                    found = error
+                if found not in named.values():  # however often it is named
+                    named[wanted] = found
         results: list[Outcome] = []
         for wanted, place in named.items():
             try:
@@ -118,7 +120,7 @@ class Writing:
 
     async def comment(self, issue_id: IssueId, body: Body, project_id: ProjectId = None) -> CallToolResult:
         """Comment on an issue under your own identity."""
-        project, issue = await self._desk.issue(issue_id, project_id)
+        project, issue = await self._desk.issue(issue_id, project_id, surely=True)
         added = await self._desk.backend().add_comment(project, issue, body)
         return self._said(added)
 
@@ -126,7 +128,7 @@ class Writing:
         self, issue_id: IssueId, comment_id: str, body: Body, project_id: ProjectId = None
     ) -> CallToolResult:
         """Replace the body of a comment of your own."""
-        project, issue = await self._desk.issue(issue_id, project_id)
+        project, issue = await self._desk.issue(issue_id, project_id, surely=True)
         wanted = await self._desk.comment(project, issue, comment_id)
         edited = await self._desk.backend().edit_comment(project, issue, wanted, body)
         return self._said(edited)

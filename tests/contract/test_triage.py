@@ -36,13 +36,18 @@ TIMEOUT = SYMBOLS["i_timeout"]
 
 OPERATIONS: dict[str, Callable[[Backend], Awaitable[Any]]] = {
     "list_apps": lambda to: to.list_apps(unheard),
+    "issues": lambda to: to.issues(SHOP, ALL, 10_000, unheard),
+    "issues of all": lambda to: to.issues(None, ALL, 10_000, unheard),
     "find_issues": lambda to: to.find_issues(TIMEOUT[:8], unheard),
+    "find_issues in a project": lambda to: to.find_issues(TIMEOUT[:8], unheard, project_id=SHOP),
     "examine": lambda to: to.examine(SHOP, TIMEOUT, latest=5, progress=unheard),
     "overview": lambda to: to.overview(SHOP, unheard),
     "overview of all": lambda to: to.overview(None, unheard),
     "coincidences": lambda to: to.coincidences(SHOP, None, unheard),
     "coincidences of one": lambda to: to.coincidences(SHOP, TIMEOUT, unheard),
 }
+OF_ALL = ("list_apps", "issues of all", "find_issues", "overview of all")
+"""Of whatever teams the caller is in."""
 
 
 def emptied(world: World) -> None:
@@ -85,14 +90,14 @@ async def test_each_caller_may_ask_what_its_key_or_team_lets_it(world: World, wh
     elif who == "client":
         with pytest.raises(PermissionDeniedError, match="Missing permission: issues:read"):
             await attempt
-    elif who == "foreign" and operation not in ("list_apps", "find_issues", "overview of all"):
+    elif who == "foreign" and operation not in OF_ALL:
         with pytest.raises(NotFoundError, match="Project not found"):
             await attempt
     else:
         await attempt
 
 
-@pytest.mark.parametrize("operation", ["list_apps", "find_issues", "overview of all"])
+@pytest.mark.parametrize("operation", OF_ALL)
 async def test_another_teams_data_is_never_shown(world: World, operation: str) -> None:
     own = {SYMBOLS["foreign_project"], SYMBOLS["i_foreign"]}
     answer = await OPERATIONS[operation](world.acting_as("foreign"))
@@ -127,6 +132,11 @@ async def test_an_issue_is_looked_for_in_its_project(
             "latest must be a whole number from 1 to 200",
         ),
         (lambda to: to.coincidences("shop", None, unheard), "project_id must be a UUID"),
+        (lambda to: to.issues("shop", ALL, 1, unheard), "project_id must be a UUID"),
+        (lambda to: to.issues(SHOP, ALL, 0, unheard), "most must be a whole number from 1 to 10000, not 0"),
+        (lambda to: to.issues(SHOP, ALL, 1, unheard, since="then"), 'since must be an instant .*, not "then"'),
+        (lambda to: to.issues(None, IssueFilter(status="bogus"), 1, unheard), "status must be one of"),
+        (lambda to: to.find_issues(TIMEOUT, unheard, project_id="shop"), "project_id must be a UUID"),
         (lambda to: to.coincidences(SHOP, "x", unheard), "issue_id must be a UUID"),
     ],
 )
@@ -169,7 +179,75 @@ async def test_apps_of_all_teams_of_the_caller_are_listed_by_name(world: World) 
     assert await world.acting_as("agent").list_apps(unheard) == own
 
 
+# Very many issues
+
+
+@pytest.mark.parametrize("wanted", [IssueFilter(), IssueFilter(status="new", app_id=SYMBOLS["ios"]), ALL])
+async def test_issues_are_those_that_the_list_shows(world: World, wanted: IssueFilter) -> None:
+    backend = world.acting_as("agent")
+    for project, page in (
+        (SHOP, await backend.list_issues(SHOP, wanted, limit=200)),
+        (None, await backend.list_team_issues(wanted, limit=200)),
+    ):
+        found = await backend.issues(project, wanted, 1_000_000, unheard)
+        assert found.issues == page.issues
+        assert found.coverage == Coverage(seen=len(page.issues), complete=True)
+
+
+async def test_issues_are_the_most_recently_seen_and_whether_there_are_more_is_told(world: World) -> None:
+    backend = world.acting_as("agent")
+    everything = [*(await listed(backend)).values()]
+    for most in (1, len(everything) - 1, len(everything)):
+        found = await backend.issues(SHOP.upper(), ALL, most, unheard)
+        assert found.issues == everything[:most]
+        assert found.coverage == Coverage(seen=most, complete=most == len(everything))
+
+
+async def test_issues_since_an_instant_are_those_that_were_last_seen_then_or_later(world: World) -> None:
+    emptied(world)
+    for number in range(6):
+        add_issue(world.store, number, last_seen_at=at(-number))
+    backend = world.acting_as("agent")
+    for most, ids, complete in ((10, (0, 1, 2, 3), True), (4, (0, 1, 2, 3), True), (3, (0, 1, 2), False)):
+        found = await backend.issues(SHOP, ALL, most, unheard, since="2026-10-21T11:59:57Z")
+        assert [it.id for it in found.issues] == [id_of(number) for number in ids]
+        assert found.coverage == Coverage(seen=len(ids), complete=complete)
+
+
+async def test_more_issues_than_a_page_holds_come_once_each(world: World) -> None:
+    for number in range(450):
+        add_issue(world.store, 0xABCD0000 + number, last_seen_at=at(-number % 7))
+    backend = world.acting_as("agent")
+    found = await backend.issues(SHOP, ALL, 10_000, unheard)
+    assert len({it.id for it in found.issues}) == len(found.issues) > 450
+    assert found.coverage == Coverage(seen=len(found.issues), complete=True)
+    order = [(it.last_seen_at, it.id) for it in found.issues]
+    assert order == sorted(order, reverse=True)
+    assert found == await directly(world).issues(SHOP, ALL, 10_000, unheard)
+
+
 # Ids by their first characters
+
+
+async def test_an_issue_is_looked_for_in_one_project_alone_if_it_is_named(world: World) -> None:
+    backend = world.acting_as("agent")
+    for surely in (False, True):
+        found = await backend.find_issues(TIMEOUT[:8], unheard, project_id=SHOP.upper(), surely=surely)
+        assert ([it.id for it in found.issues], found.coverage.complete) == (
+            [TIMEOUT],
+            surely or found.coverage.complete,
+        )
+        elsewhere = await backend.find_issues(TIMEOUT[:8], unheard, project_id=BLOG, surely=surely)
+        assert (elsewhere.issues, elsewhere.coverage.complete) == ([], True)
+
+
+async def test_an_issue_found_surely_is_known_from_one_that_came_unseen(world: World) -> None:
+    backend = world.acting_as("agent")
+    await backend.get_issue(SHOP, TIMEOUT)
+    like = f"{TIMEOUT[:8]}-0000-4000-8000-000000000000"
+    add_issue(world.store, 1, id=like, is_dev=1)
+    found = await backend.find_issues(TIMEOUT[:8], unheard, surely=True)
+    assert ([it.id for it in found.issues], found.coverage.complete) == ([like, TIMEOUT], True)
 
 
 @pytest.mark.parametrize("length", [8, 9, 13, 14, 24, 35, 36])

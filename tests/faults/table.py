@@ -41,6 +41,7 @@ WRITES: dict[str, Operation] = {
 }
 TRIAGE: dict[str, Operation] = {
     "list_apps": lambda to: to.list_apps(unheard),
+    "issues": lambda to: to.issues(SHOP, ALL, 10_000, unheard),
     "find_issues": lambda to: to.find_issues("ffffffff", unheard),
     "examine": lambda to: to.examine(SHOP, TIMEOUT, latest=5, progress=unheard),
     "overview": lambda to: to.overview(SHOP, unheard),
@@ -96,8 +97,8 @@ call, and the server holds the change exactly once. Lost writes that were answer
 tests in `tests/faults` prove each cell, and make this page.
 """
 CONCLUSION = """\
-What a triage asks for besides, apps, an id's beginning, an issue examined, an overview, coincidences, is made of many
-such reads, and ends as they do.
+What a triage asks for besides, apps, very many issues, an id's beginning, an issue examined, an overview, coincidences,
+is made of many such reads, and ends as they do; when time is up, of those that were answered, but for apps.
 
 Where every request fails, a read tells that the server cannot be used, and why. So does a write that was not done. A
 write that went out, and of which nothing can be found out any more, is *said to be unknown*: the agent is told to look

@@ -17,7 +17,7 @@ from owlmetry_mcp.backends.live.wire import Deadline, Wire
 from owlmetry_mcp.backends.live.writes import CannotTellError, carry_out, if_readable
 from owlmetry_mcp.issues import filters, parameters, times
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
-from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, Overview
+from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, ManyIssues, Overview
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.lifecycle import status_change
 from owlmetry_mcp.issues.models import (
@@ -206,8 +206,15 @@ class LiveBackend:
     async def list_apps(self, progress: Progress) -> list[App]:
         return await self._triage.apps(progress)
 
-    async def find_issues(self, prefix: str, progress: Progress) -> FoundIssues:
-        return await self._triage.find_issues(prefix, progress)
+    async def issues(
+        self, project_id: str | None, wanted: IssueFilter, most: int, progress: Progress, *, since: str | None = None
+    ) -> ManyIssues:
+        return await self._triage.issues(project_id, wanted, most, progress, since)
+
+    async def find_issues(
+        self, prefix: str, progress: Progress, *, project_id: str | None = None, surely: bool = False
+    ) -> FoundIssues:
+        return await self._triage.find_issues(prefix, progress, project_id, surely=surely)
 
     async def find_events(self, prefix: str) -> list[str]:
         return self._triage.find_events(prefix)

@@ -1,5 +1,7 @@
 """What can become of a request on its way, sorted by what may be done about it."""
 
+from owlmetry_mcp.issues.errors import UnavailableError
+
 
 class FaultError(Exception):
     """A request that got no answer of use. Its text says why, in words that may follow a colon."""
@@ -25,3 +27,7 @@ class LostError(FaultError):
         super().__init__(reason)
         self.may_still_arrive = may_still_arrive
         """Nothing ended the request, only our patience: it may yet be carried out."""
+
+
+class OutOfTimeError(UnavailableError):
+    """A read that the server might yet answer, were there time: what was read before it stands."""

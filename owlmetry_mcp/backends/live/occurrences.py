@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from owlmetry_mcp.backends.base import Progress
 from owlmetry_mcp.backends.live.answers import checked
+from owlmetry_mcp.backends.live.reads import Reads
 from owlmetry_mcp.backends.live.wire import Wire
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.evidence import Examination
@@ -24,11 +25,14 @@ EXAMINED_PAGES = 10
 """So many of 200 are fetched for a summary."""
 
 
+async def unheard(_: str) -> None:
+    """Progress that no one is told."""
+
+
 class Walk:
     def __init__(self, wire: Wire, path: str) -> None:
         self._wire = wire
         self._path = path
-        self._deadline = wire.deadline()
 
     async def page(self, after: str | None, count: int) -> IssueDetail:
         """The issue with `count` occurrences behind the one with the id `after`.
@@ -36,34 +40,38 @@ class Walk:
         Raises:
             InvalidInputError: the server shows no occurrence `after`.
         """
-        walked = await self._walk(MAX_PAGES, lambda seen: _enough(seen, after, count))
+        reads = Reads(self._wire, partial=False)
+        walked = await self._walk(reads, MAX_PAGES, lambda seen: _enough(seen, after, count))
         return walked.shown(after, count)
 
     async def examination(self, latest: int, progress: Progress) -> Examination:
-        """The issue with its `latest` occurrences, and what the pages show of all."""
-        walked = await self._walk(EXAMINED_PAGES, lambda _: False, progress)
+        """The issue with its `latest` occurrences, and what the pages show of all, while time lasts."""
+        walked = await self._walk(Reads(self._wire, partial=True), EXAMINED_PAGES, lambda _: False, progress)
         return Examination(issue=walked.shown(None, latest), summary=summarized(walked.rows))
 
     async def _walk(
-        self, most_pages: int, is_enough: Callable[[Mapping[str, Occurrence]], bool], progress: Progress | None = None
+        self,
+        reads: Reads,
+        most_pages: int,
+        is_enough: Callable[[Mapping[str, Occurrence]], bool],
+        progress: Progress = unheard,
     ) -> "_Walked":
-        first = detail = await self._fetch(None)
+        first = detail = await self._fetch(reads, None)
         seen = {row.id: row for row in first.occurrences}
+        await progress(f"{len(seen)} occurrences read")
         pages = 1
-        while True:
-            if progress:
+        with reads.while_time_lasts():
+            while detail.occurrence_has_more and pages < most_pages and not is_enough(seen):
+                detail = await self._fetch(reads, detail.occurrence_cursor)
+                pages += 1
+                seen |= {row.id: row for row in detail.occurrences if row.id not in seen}
                 await progress(f"{len(seen)} occurrences read")
-            if not detail.occurrence_has_more or pages >= most_pages or is_enough(seen):
-                break
-            detail = await self._fetch(detail.occurrence_cursor)
-            pages += 1
-            seen |= {row.id: row for row in detail.occurrences if row.id not in seen}
         rows = sorted(seen.values(), key=lambda row: (row.timestamp, row.id), reverse=True)
         return _Walked(first, rows, detail.occurrence_has_more and pages < MAX_PAGES)
 
-    async def _fetch(self, cursor: str | None) -> IssueDetail:
+    async def _fetch(self, reads: Reads, cursor: str | None) -> IssueDetail:
         query = {"occurrence_cursor": cursor, "occurrence_limit": MAX_LIMIT}
-        return checked(IssueDetail, await self._wire.read(self._path, query, self._deadline))
+        return checked(IssueDetail, await reads.read(self._path, query))
 
 
 class _Walked(NamedTuple):

@@ -21,11 +21,17 @@ def issue_path(project_id: str, issue_id: str, name: str = "issue_id") -> str:
 def issues(selection: Selection, cursor: str | None, limit: int | None) -> dict[str, Any]:
     """A selection as the server takes it: by data_mode, since the team-level route passes over is_dev."""
     return {
+        **selected(selection),
+        "cursor": parameters.optional_text("cursor", cursor),
+        "limit": parameters.limit("limit", limit),
+    }
+
+
+def selected(selection: Selection) -> dict[str, Any]:
+    return {
         "status": selection.status,
         "app_id": selection.app_id,
         "data_mode": _data_mode(selection.is_dev),
-        "cursor": parameters.optional_text("cursor", cursor),
-        "limit": parameters.limit("limit", limit),
     }
 
 

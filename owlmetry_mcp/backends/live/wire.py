@@ -13,8 +13,9 @@ import httpx2
 from pydantic_core import from_json
 
 from owlmetry_mcp import __version__
+from owlmetry_mcp.backends.base import CALL
 from owlmetry_mcp.backends.live.answers import refusal, summary_of_page
-from owlmetry_mcp.backends.live.faults import FaultError, LostError, NotArrivedError, ThrottledError
+from owlmetry_mcp.backends.live.faults import FaultError, LostError, NotArrivedError, OutOfTimeError, ThrottledError
 from owlmetry_mcp.issues.errors import EndpointError, InvalidInputError, UnavailableError
 
 MAX_ATTEMPTS = 4
@@ -40,15 +41,19 @@ class Timeouts:
 
 
 class Deadline:
-    """The end of a call."""
+    """The end of a call, or of a part of it."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(self, end: float, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._end = clock() + seconds
+        self._end = end
 
     @property
     def left_seconds(self) -> float:
         return self._end - self._clock()
+
+    def within(self, share: float) -> "Deadline":
+        """The end of so much of what is left."""
+        return Deadline(self._clock() + self.left_seconds * share, self._clock)
 
 
 class Wire:
@@ -92,12 +97,16 @@ class Wire:
         await self._client.aclose()
 
     def deadline(self) -> Deadline:
-        return Deadline(self.timeouts.call, self._clock)
+        """The end of the call that begins now, or that this is a part of; see `base.one_call`."""
+        call = CALL.get()
+        began = self._clock() if call is None else call.began.setdefault(self, self._clock())
+        return Deadline(began + self.timeouts.call, self._clock)
 
     async def read(self, path: str, query: Mapping[str, Any] | None = None, deadline: Deadline | None = None) -> Any:  # noqa: ANN401 - JSON
         """The answer to a GET, tried again while that may help and time is left.
 
         Raises:
+            OutOfTimeError: the deadline came before the server's answer, or comes before it lets itself be asked again.
             OwlmetryError: the server refused, or could not be made to answer.
         """
         deadline = deadline or self.deadline()
@@ -105,8 +114,11 @@ class Wire:
             try:
                 return await self.attempt("GET", path, query=query, deadline=deadline)
             except FaultError as fault:
-                if attempt + 1 == MAX_ATTEMPTS or not await self.pause(attempt, fault, deadline):
+                if attempt + 1 == MAX_ATTEMPTS:
                     raise self.unavailable(fault) from fault
+                if not await self.pause(attempt, fault, deadline):
+                    too_late = deadline.left_seconds <= 0 or isinstance(fault, ThrottledError)
+                    raise self.unavailable(fault, OutOfTimeError if too_late else UnavailableError) from fault
         raise AssertionError("the last attempt returns or raises")
 
     async def attempt(
@@ -173,9 +185,9 @@ class Wire:
         await self._sleep(seconds)
         return True
 
-    def unavailable(self, fault: Exception) -> UnavailableError:
+    def unavailable(self, fault: Exception, kind: type[UnavailableError] = UnavailableError) -> UnavailableError:
         host = httpx2.URL(self.endpoint).netloc.decode("ascii")
-        return UnavailableError(f"The Owlmetry server at {host} cannot be used now: {fault}", _remedy(fault))
+        return kind(f"The Owlmetry server at {host} cannot be used now: {fault}", _remedy(fault))
 
 
 def _remedy(fault: Exception) -> str:

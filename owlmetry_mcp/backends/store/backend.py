@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from owlmetry_mcp.backends.base import Progress
+from owlmetry_mcp.backends.base import MOST_ISSUES, Progress
 from owlmetry_mcp.backends.store import (
     access,
     administration,
@@ -23,9 +23,9 @@ from owlmetry_mcp.backends.store.cursors import Cursor
 from owlmetry_mcp.backends.store.overview import Glance
 from owlmetry_mcp.backends.store.store import Store, Work
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
-from owlmetry_mcp.issues import filters, parameters
+from owlmetry_mcp.issues import filters, parameters, times
 from owlmetry_mcp.issues.errors import InvalidInputError, StoreError
-from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, Overview
+from owlmetry_mcp.issues.evidence import Coincidences, Examination, FoundIssues, ManyIssues, Overview
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.lifecycle import status_change
 from owlmetry_mcp.issues.models import (
@@ -212,9 +212,41 @@ class StoreBackend:
     async def list_apps(self, progress: Progress) -> list[App]:  # noqa: ARG002 - it takes a moment, as all that follow
         return await self._as_caller(READ, lambda tx, caller: finding.apps(tx, caller.roles))
 
-    async def find_issues(self, prefix: str, progress: Progress) -> FoundIssues:  # noqa: ARG002
+    async def issues(
+        self,
+        project_id: str | None,
+        wanted: IssueFilter,
+        most: int,
+        progress: Progress,  # noqa: ARG002
+        *,
+        since: str | None = None,
+    ) -> ManyIssues:
+        def work(tx: Transaction, caller: Caller) -> ManyIssues:
+            count = parameters.count("most", most, MOST_ISSUES)
+            begin = None if since is None else times.parameter("since", since)
+            if project_id is None:
+                apps, mode = listing.apps_of_teams(tx, caller.roles), filters.checked(wanted, "production")
+            else:
+                project, _ = access.project_team(tx, caller, parameters.uuid("project_id", project_id))
+                apps, mode = listing.apps_of_project(tx, project), filters.checked(wanted, "all")
+            return listing.many(tx, apps, mode, count, begin, named=project_id is None)
+
+        return await self._as_caller(READ, work)
+
+    async def find_issues(
+        self,
+        prefix: str,
+        progress: Progress,  # noqa: ARG002
+        *,
+        project_id: str | None = None,
+        surely: bool = False,  # noqa: ARG002 - it always is
+    ) -> FoundIssues:
         def work(tx: Transaction, caller: Caller) -> FoundIssues:
-            return finding.issues(tx, caller.roles, parameters.uuid_prefix("prefix", prefix))
+            begin = parameters.uuid_prefix("prefix", prefix)
+            project = None
+            if project_id is not None:
+                project, _ = access.project_team(tx, caller, parameters.uuid("project_id", project_id))
+            return finding.issues(tx, caller.roles, begin, project)
 
         return await self._as_caller(READ, work)
 

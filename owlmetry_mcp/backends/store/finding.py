@@ -26,14 +26,16 @@ def apps(tx: Transaction, teams: Iterable[int]) -> list[App]:
     return [App.model_validate(dict(zip(App.model_fields, row, strict=True))) for row in rows]
 
 
-def issues(tx: Transaction, teams: Iterable[int], prefix: str) -> FoundIssues:
-    """The first of them by id."""
+def issues(tx: Transaction, teams: Iterable[int], prefix: str, project: int | None) -> FoundIssues:
+    """The first of them by id; of one project, if it is given."""
     rows = tx.all(
         f"""
         SELECT i.key FROM issues i CROSS JOIN apps a ON a.key = i.app JOIN projects p ON p.key = a.project
-        WHERE i.id >= :first AND i.id < :behind AND p.team IN ({listed(teams)}) ORDER BY i.id LIMIT {MAX_FOUND}
+        WHERE i.id >= :first AND i.id < :behind AND p.team IN ({listed(teams)})
+            AND (:project IS NULL OR p.key = :project)
+        ORDER BY i.id LIMIT {MAX_FOUND}
         """,  # noqa: S608 - keys of ours
-        {"first": prefix, "behind": prefix + _AFTER_HEX},
+        {"first": prefix, "behind": prefix + _AFTER_HEX, "project": project},
     )
     found = listing.issues_of(tx, [key for (key,) in rows], named=True)
     return FoundIssues(issues=found, coverage=Coverage(seen=len(found), complete=True))
