@@ -3,9 +3,11 @@
 The messages are those of error catalogues, as apps and layers of them repeat, reword, wrap and shorten them, and those
 that only look alike. Each is labelled with the problem that it tells of; what its sessions say is labelled likewise: a
 problem that brings about another is another. Rules were tuned on the messages of some software alone, and are measured
-on those of the rest too. The time is beside a floor of the same run: each title normalised, once.
+on those of the rest too. The time is beside a floor of the same run: each title normalised, once; and the
+whole call's is told, on a store with those issues and ten times as many occurrences.
 """
 
+import asyncio
 import json
 import platform
 import re
@@ -18,13 +20,22 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from mcp import Client
+
 from benchmarks.measured import Times, pin
+from owlmetry_mcp.backends.store import first_start
+from owlmetry_mcp.backends.store.backend import acting_as_local_agent
+from owlmetry_mcp.backends.store.importing import import_document, read_document
+from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.evidence import Coincidence, DuplicateGroup
 from owlmetry_mcp.issues.fingerprints import fingerprint, normalised
 from owlmetry_mcp.issues.models import Issue
+from owlmetry_mcp.server.desk import Desk
+from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.triage.duplicates import duplicates
 from owlmetry_mcp.triage.wording import wording
 
@@ -166,16 +177,65 @@ def _show_accuracy() -> None:
         print(f"{'':16}{len(data.issues)} messages, {len(problems)} problems, {repeated} of them told more than once")
 
 
-def _show_times(number: int, runs: int) -> None:
-    issues = many(number)
+def _show_times(issues: Sequence[Issue], runs: int) -> None:
     timed = [(_times(lambda: _normalise(issues)), _times(lambda: _anew(issues))) for _ in range(runs)]
     floors, mine = zip(*timed, strict=True)
-    print(f"\n{number:,} issues, {len({one.title for one in issues}):,} titles")
+    print(f"\n{len(issues):,} issues, {len({one.title for one in issues}):,} titles")
     for name, times in (("duplicates", mine), ("each title normalised once", floors)):
         ms, cpu_ms = (1000 * median(one[place] for one in times) for place in (0, 1))
         print(f"{name} {ms:.0f} ms ({cpu_ms:.0f} ms CPU), best {1000 * min(times).seconds:.0f} ms")
     ratios = (median(own[place] / floor[place] for floor, own in timed) for place in (0, 1))
     print("ratio {:.1f} ({:.1f} by CPU time)".format(*ratios))
+
+
+def _show_tool(issues: Sequence[Issue], runs: int) -> None:
+    """The whole call, through a client: the issues and what their sessions say read from a store of its own."""
+    with TemporaryDirectory() as folder, Store(Path(folder, "store.db"), fill=first_start.leave_empty) as store:
+        content = read_document(json.dumps(_document(issues)))
+        store.write(lambda tx: import_document(tx, content))
+        timed = asyncio.run(_called(TriageServer(Desk(partial(acting_as_local_agent, store))), runs))
+    first, *others = (1000 * one for one in timed)
+    print(f"find_duplicates {first:.0f} ms the first time, then {median(others or [first]):.0f} ms")
+
+
+async def _called(server: TriageServer, runs: int) -> list[float]:
+    wording.cache_clear()
+    timed = []
+    async with Client(server) as client:
+        for _ in range(runs):
+            begun = time.perf_counter()
+            result = await client.call_tool("find_duplicates", {})
+            timed.append(time.perf_counter() - begun)
+            if result.is_error:
+                raise SystemExit(f"it was refused: {result.content}")
+    return timed
+
+
+def _document(issues: Sequence[Issue]) -> dict[str, Any]:
+    """A store's document with these issues, each in 10 sessions of which every third is another's too."""
+    named = {"name": "x", "slug": "x", "created_at": _INSTANT}
+    project, team = _id("shop"), _id("team")
+    apps = [{"id": app, "project_id": project, "platform": "backend", **named} for app in {it.app_id for it in issues}]
+    occurrences = [
+        {
+            "id": _id(f"{issue.id} {number}"),
+            "issue_id": issue.id,
+            "session_id": _id(f"session {place // 2 if number % 3 == 0 else issue.id} {number}"),
+            "timestamp": _INSTANT,
+            "created_at": _INSTANT,
+        }
+        for place, issue in enumerate(issues)
+        for number in range(10)
+    ]
+    return {
+        "teams": [{"id": team, **named}],
+        "projects": [{"id": project, "team_id": team, **named}],
+        "apps": apps,
+        "issues": [
+            issue.model_dump(exclude={"fingerprints", "project_id", "app_name", "project_name"}) for issue in issues
+        ],
+        "occurrences": occurrences,
+    }
 
 
 def _anew(issues: Sequence[Issue]) -> None:
@@ -202,7 +262,9 @@ def main() -> None:
     asked = parser.parse_args()
     print(f"Python {platform.python_version()}, {pin()}, runs: {asked.runs}")
     _show_accuracy()
-    _show_times(asked.issues, asked.runs)
+    issues = many(asked.issues)
+    _show_times(issues, asked.runs)
+    _show_tool(issues, asked.runs)
 
 
 if __name__ == "__main__":

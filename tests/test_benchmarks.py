@@ -44,6 +44,7 @@ N issues, N titles
 duplicates N ms (N ms CPU), best N ms
 each title normalised once N ms (N ms CPU), best N ms
 ratio N (N by CPU time)
+find_duplicates N ms the first time, then N ms
 """
 
 
