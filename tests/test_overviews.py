@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +218,7 @@ def test_of_few_nothing_is_left_out() -> None:
 
 def test_where_not_all_was_counted_the_rest_is_at_least_so_many() -> None:
     found = overview_of(["x"], each=1, more=1)
-    data, _ = answered(replace(found, coverage=Coverage(seen=12, complete=False)))
+    data, _ = answered(found._replace(coverage=Coverage(seen=12, complete=False)))
     assert data["left_out"][0] == "at least 1 more regressed: list_issues with status=regressed"
     assert len(data["left_out"]) == 3
 

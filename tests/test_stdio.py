@@ -280,3 +280,12 @@ def test_it_loads_only_what_it_needs(tmp_path: Path) -> None:
     names = {line.rpartition(b"|")[2].strip().decode() for line in loaded.splitlines()}
     assert "owlmetry_mcp.server.server" in names
     assert not names & {"rich", "rapidfuzz", "jwt", "owlmetry_mcp.backends.live", "owlmetry_mcp.rest"}
+
+
+def test_listing_the_tools_makes_no_key(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    command = [*COMMAND, "--store", str(store)]
+    done = subprocess.run(command, input=message(1, "tools/list"), capture_output=True, check=True, timeout=60)
+    assert len(json.loads(done.stdout.splitlines()[0])["result"]["tools"]) == 14
+    with Store(store) as opened:
+        assert opened.read(lambda tx: tx.all("SELECT name FROM api_keys")) == []

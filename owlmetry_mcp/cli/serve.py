@@ -72,6 +72,7 @@ def _options(settings: Settings) -> Options:
         max_result_bytes=settings.max_result_bytes,
         confirm=settings.confirm,
         read_only=settings.read_only,
+        may_do_all=settings.backend == "store" and settings.api_key is None,
         tools=None if settings.tools is None else frozenset(settings.tools),
     )
 

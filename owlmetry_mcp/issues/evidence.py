@@ -1,21 +1,18 @@
 """What is made of issues and their occurrences for a triage: none of it the API's own, all of it countable again."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from owlmetry_mcp.issues.lifecycle import Status
 from owlmetry_mcp.issues.models import Issue, IssueDetail
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     value: str | None
     """None: the occurrences that do not say."""
-    count: int
+    occurrences: int
 
 
-@dataclass(frozen=True, slots=True)
-class Breakdown:
+class Breakdown(NamedTuple):
     """Occurrences by one of their values."""
 
     top: list[Tally]
@@ -25,8 +22,7 @@ class Breakdown:
     """The occurrences with those."""
 
 
-@dataclass(frozen=True, slots=True)
-class OccurrenceSummary:
+class OccurrenceSummary(NamedTuple):
     """What is known of an issue's occurrences together."""
 
     occurrences: int
@@ -43,15 +39,13 @@ class OccurrenceSummary:
     """By day (UTC, `2026-10-21`), the latest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(NamedTuple):
     issue: IssueDetail
     """With its latest occurrences."""
     summary: OccurrenceSummary
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """An issue in progress, and whose it is."""
 
     issue: Issue
@@ -66,16 +60,14 @@ class Claim:
 Reason = Literal["regressed", "new", "stale_claim", "growing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(NamedTuple):
     """An issue to look at next."""
 
     issue: Issue
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(NamedTuple):
     """How much of what there is an answer is based on."""
 
     seen: int
@@ -83,8 +75,7 @@ class Coverage:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(NamedTuple):
     """The state of a project, or of all that the caller sees. Lists hold few issues, those that matter most first."""
 
     as_of: str
@@ -102,8 +93,7 @@ class Overview:
     coverage: Coverage
 
 
-@dataclass(frozen=True, slots=True)
-class Coincidence:
+class Coincidence(NamedTuple):
     """Two issues that were seen in the same sessions, within seconds of each other."""
 
     issue_ids: tuple[str, str]
@@ -111,8 +101,7 @@ class Coincidence:
     sessions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Coincidences:
+class Coincidences(NamedTuple):
     pairs: list[Coincidence]
     coverage: Coverage
 
@@ -120,8 +109,7 @@ class Coincidences:
 EvidenceKind = Literal["same_message", "same_sessions", "similar_wording"]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     kind: EvidenceKind
     sessions: int | None = None
     """Of same_sessions: in how many both were seen."""
@@ -129,8 +117,7 @@ class Evidence:
     """Of similar_wording: 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateCandidate:
+class DuplicateCandidate(NamedTuple):
     issue: Issue
     score: float
     """How likely it is the target's duplicate, 0 to 1."""
@@ -141,8 +128,7 @@ class DuplicateCandidate:
 TargetReason = Literal["claimed", "open", "most_occurrences", "first_seen", "clearest_title"]
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicateGroup:
+class DuplicateGroup(NamedTuple):
     """Issues that may be one."""
 
     target: Issue
@@ -153,15 +139,13 @@ class DuplicateGroup:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class ManyIssues:
+class ManyIssues(NamedTuple):
     issues: list[Issue]
     """Most recently seen first."""
     coverage: Coverage
 
 
-@dataclass(frozen=True, slots=True)
-class FoundIssues:
+class FoundIssues(NamedTuple):
     """Issues whose ids begin alike."""
 
     issues: list[Issue]

@@ -29,7 +29,7 @@ Fingerprint = Annotated[str, StringConstraints(pattern=rf"^{_HEX}{{1,128}}$")]
 
 
 class Resource(BaseModel):
-    model_config = ConfigDict(frozen=True, defer_build=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Issue(Resource):

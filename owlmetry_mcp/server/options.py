@@ -15,5 +15,7 @@ class Options:
     confirm: Confirm = "auto"
     """Whether a person is asked before what cannot be undone: where the client can ask one, always, or never."""
     read_only: bool = False
+    may_do_all: bool = False
+    """The caller is known to hold every permission, so that none need be asked for: a store's own local agent."""
     tools: frozenset[str] | None = None
     """The tools to offer, of those that are allowed; all unless it is set."""

@@ -4,7 +4,6 @@ The tables of fields say what each answer carries; `schemas` are made of the sam
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -139,7 +138,7 @@ def counted(breakdown: Breakdown) -> dict[str, int]:
     tallies: dict[str, int] = {}
     for row in breakdown.top:
         value = UNSAID if row.value is None else short(visible(row.value), _VERSION_LENGTH)
-        tallies[value] = tallies.get(value, 0) + row.count
+        tallies[value] = tallies.get(value, 0) + row.occurrences
     return tallies
 
 
@@ -167,7 +166,7 @@ def duplicate_group(found: DuplicateGroup, most: int) -> Data:
 
 
 def duplicate(row: DuplicateCandidate) -> Data:
-    evidence = [pruned(asdict(part)) for part in row.evidence]
+    evidence = [pruned(part._asdict()) for part in row.evidence]
     return _data(row.issue, DUPLICATE_FIELDS, LISTED) | {"score": round(row.score, 2), "evidence": evidence}
 
 

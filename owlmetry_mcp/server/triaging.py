@@ -1,7 +1,6 @@
 """The tools that look at many issues at once: what matters, and what is the same twice."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import anyio.to_thread
@@ -133,7 +132,7 @@ def _add_groups(answer: Answer, groups: Sequence[DuplicateGroup]) -> int:
 def _add_group(answer: Answer, group: DuplicateGroup, begin: int, limit: int) -> int:
     """One group, with as many of its members from the `begin`th on as fit; returns how many."""
     for most in range(min(limit, len(group.candidates) - begin), 0, -1):
-        page = replace(group, candidates=group.candidates[begin : begin + most])
+        page = group._replace(candidates=group.candidates[begin : begin + most])
         row = Row(structured.duplicate_group(page, most), text.duplicate_group(page, most, answer.fence))
         if answer.rows("groups", [row]):
             return most

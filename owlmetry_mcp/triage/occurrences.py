@@ -42,6 +42,6 @@ def latest(days: Mapping[str, int]) -> Breakdown:
 
 
 def _breakdown(counts: Iterable[tuple[str | None, int]], named: int) -> Breakdown:
-    tallies = [Tally(value=value, count=count) for value, count in counts]
+    tallies = [Tally(value=value, occurrences=count) for value, count in counts]
     others = tallies[named:]
-    return Breakdown(top=tallies[:named], others=len(others), others_count=sum(other.count for other in others))
+    return Breakdown(top=tallies[:named], others=len(others), others_count=sum(other.occurrences for other in others))

@@ -158,7 +158,7 @@ async def test_an_issue_is_found_examined_and_counted(backend: Backend) -> None:
     examined = await backend.examine(issue.project_id, issue.id, latest=1, progress=unheard)
     assert examined.issue.id == issue.id
     assert len(examined.issue.occurrences) == min(examined.summary.occurrences, 1)
-    assert sum(day.count for day in examined.summary.days.top) + examined.summary.days.others_count == (
+    assert sum(day.occurrences for day in examined.summary.days.top) + examined.summary.days.others_count == (
         examined.summary.occurrences
     )
     overview = await backend.overview(issue.project_id, unheard)

@@ -3,12 +3,10 @@
 import json
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from itertools import product
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store.backend import acting_as
@@ -64,7 +62,7 @@ def emptied(world: World) -> None:
 def named(count: int, *values: tuple[str | None, int]) -> Breakdown:
     """A breakdown that names them all; the number is theirs together."""
     assert sum(tally for _, tally in values) == count
-    return Breakdown(top=[Tally(value=value, count=tally) for value, tally in values])
+    return Breakdown(top=[Tally(value=value, occurrences=tally) for value, tally in values])
 
 
 async def listed(backend: Backend, project: str = SHOP) -> dict[str, Issue]:
@@ -101,7 +99,7 @@ async def test_each_caller_may_ask_what_its_key_or_team_lets_it(world: World, wh
 async def test_another_teams_data_is_never_shown(world: World, operation: str) -> None:
     own = {SYMBOLS["foreign_project"], SYMBOLS["i_foreign"]}
     answer = await OPERATIONS[operation](world.acting_as("foreign"))
-    said = json.dumps(answer, default=lambda it: it.model_dump() if isinstance(it, BaseModel) else asdict(it))
+    said = json.dumps(answer, default=lambda it: it.model_dump())
     assert {it for it in SYMBOLS.values() if it in said} <= own
 
 
@@ -378,12 +376,14 @@ async def test_what_a_summary_does_not_name_it_counts(world: World) -> None:
         first_at=at(days=-19),
         last_at=at(2),
         app_versions=Breakdown(
-            top=[Tally(value=f"1.{minor}", count=20 - minor) for minor in range(10)], others=3, others_count=10 + 9 + 2
+            top=[Tally(value=f"1.{minor}", occurrences=20 - minor) for minor in range(10)],
+            others=3,
+            others_count=10 + 9 + 2,
         ),
         environments=named(len(versions) + 2, (None, len(versions) + 2)),
         countries=named(len(versions) + 2, (None, len(versions) + 2)),
         days=Breakdown(
-            top=[Tally(value=at(days=-day)[:10], count=days[day]) for day in range(14)],
+            top=[Tally(value=at(days=-day)[:10], occurrences=days[day]) for day in range(14)],
             others=6,
             others_count=sum(days[14:]),
         ),
