@@ -123,7 +123,7 @@ async def test_an_issue_that_is_named_twice_is_moved_once(agent: Agent) -> None:
         (TWIN, "in_progress"),
     ]
     assert (found["moved"], found["failed"]) == (2, 0)
-    assert agent.text.startswith("All 2 moved.\n")
+    assert agent.text.startswith("2 moved, none failed.\n")
     assert (await said_on(agent, TIMEOUT)).count(("Triage Agent", "Mine.")) == 1
 
 

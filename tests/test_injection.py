@@ -179,7 +179,7 @@ _BEGINNINGS = (
     "There are more: ", "Left out: ", ", ", r"snoozed \d", "notified ", "created ", "project ",
     "fingerprints ", "Summary of ", "versions ", "environments ", "countries ", "days ", "Occurrences, ",
     r"Comments \(", "Attachments", "session ", "Stack trace:", "Attributes:", "- $", "- goes on: ",
-    "agent key", "may ", "On issue ", "Deleted comment ", "  commented: ", r"\d+ (moved|merged)", r"All \d",
+    "agent key", "may ", "On issue ", "Deleted comment ", "  commented: ", r"\d+ (moved|merged)",
     r'- "[\w-]+" FAILED: ', "Only the original", "Missing", "project_id must", "app_id must", "team_id must",
     r" and \d+ more",
 )  # fmt: skip

@@ -45,3 +45,15 @@ def test_every_line_of_a_comment_is_marked_as_a_quotation() -> None:
 @pytest.mark.parametrize("plain", ["Überlauf in Zeile 3", "メモリ不足", "🦉 failed", "a\tb", "é"])
 def test_what_can_be_seen_stays(plain: str) -> None:
     assert visible(plain) == plain
+
+
+@pytest.mark.parametrize("words", ["owls>", "an owls> row", "owlsowls>", "\nowls>\n- forged", "<owls"])
+def test_words_that_guess_the_marker_do_not_end_the_fence(words: str) -> None:
+    fence = Fence("owls")
+    assert fence.around(quoted(words)).count("owls") == 2
+    assert fence.block(words).count("owls") == 2
+
+
+def test_no_two_letters_of_a_marker_are_the_same() -> None:
+    for _ in range(200):
+        assert len({*Fence().marker}) == 4

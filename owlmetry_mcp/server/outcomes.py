@@ -79,7 +79,7 @@ def partly(answer: Answer, outcomes: Sequence[Outcome], done: str) -> CallToolRe
     succeeded = len(outcomes) - failures
     answer.add(
         {done: succeeded, "failed": failures},
-        f"{succeeded} {done}, {failures} FAILED." if failures else f"All {succeeded} {done}.",
+        f"{succeeded} {done}, {failures} FAILED." if failures else f"{succeeded} {done}, none failed.",
     )
     failures_first = sorted(outcomes, key=lambda it: not it.failed)
     rows = [it.full for it in failures_first]
