@@ -62,6 +62,23 @@ def test_the_duplicates_benchmark_prints_its_table() -> None:
     assert without_numbers(done.stdout) == DUPLICATES_TABLE
 
 
+STARTUP_TABLE = """\
+Python N, on W, runs: N
+
+ first tools/list exit peak tools
+owlmetry-mcp N ms N ms N MB N
+a bare server N ms N ms N MB N
+ratio Nx Nx Nx
+"""
+
+
+def test_the_startup_benchmark_prints_its_table() -> None:
+    command = [sys.executable, "-m", "benchmarks.startup", "--runs", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert without_numbers(re.sub(r"[\d.]+x", "Nx", done.stdout)) == STARTUP_TABLE
+
+
 def without_numbers(output: str) -> str:
     """Each number as N, where it ran as W, and runs of spaces as one."""
     worded = re.sub(r"[+-]?(?<!F)\d[\d.,]*\b", "N", re.sub(r"on (core \d+ alone|any core)", "on W", output))
