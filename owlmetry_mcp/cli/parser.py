@@ -75,11 +75,20 @@ def parser() -> ArgumentParser:
     add_app.add_argument("--project", help="its id, slug or name (default: the team's first)")
     add_app.add_argument("--bundle-id", help="what the app's events must name, where they name one")
 
+    _copy_commands(commands, store)
+    return whole
+
+
+def _copy_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:
     import_ = _command(commands, "import", "transfer.import_file", "add all that a JSON document holds, or none", store)
     import_.add_argument("file", metavar="FILE", help="- for standard input")
     export = _command(commands, "export", "transfer.export_file", "write the whole store as a JSON document", store)
     export.add_argument("file", metavar="FILE", help="- for standard output")
-    return whole
+    backup = _command(commands, "backup", "backup.backup", "copy the store to a file, while it is in use", store)
+    backup.add_argument("file", metavar="FILE", help="the copy: a store itself, which --store can name")
+    backup.add_argument("--force", action="store_true", help="replace FILE if there is one")
+    check = _command(commands, "check", "check.check", "verify the store; exits with 1 if something is wrong", store)
+    check.add_argument("--repair", action="store_true", help="mend wrong counts of issues, and nothing else")
 
 
 def _event_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:

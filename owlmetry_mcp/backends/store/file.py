@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from owlmetry_mcp.backends.store import ids
 from owlmetry_mcp.backends.store.schema import MIGRATIONS
 from owlmetry_mcp.backends.store.transactions import (
     BUSY_TIMEOUT_SECONDS,
@@ -18,6 +19,7 @@ from owlmetry_mcp.backends.store.transactions import (
     transaction,
     translated,
 )
+from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import StoreError
 
 APPLICATION_ID = 0x4F574C4D  # "OWLM", in the header of every store
@@ -50,6 +52,51 @@ def open_file(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> 
             connection.close()
             raise
     return connection
+
+
+def open_as_it_is(path: Path) -> sqlite3.Connection:
+    """A connection to the store at `path`, which makes none, and migrates none of an older version.
+
+    Raises:
+        StoreError: there is no file, it is no store, or of a newer version.
+    """
+    _recognise(path)
+    with translated(path):
+        connection = connect(path)
+        try:
+            _refuse_newer(path, _version(connection))  # the header has what the log beside it may have changed
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def refuse_older(connection: sqlite3.Connection, path: Path) -> None:
+    """
+    Raises:
+        StoreError: the store is of an older version than this one's, and has yet to be migrated.
+    """
+    with translated(path):
+        version = _version(connection)
+    if version < len(MIGRATIONS):
+        raise StoreError(
+            f"The store {path} is of version {version}, older than this owlmetry-mcp's ({len(MIGRATIONS)})",
+            "It was left as it is. Any command that uses it, as `owlmetry-mcp projects list`, brings it up to date;"
+            " `owlmetry-mcp backup FILE` copies it before.",
+        )
+
+
+def names_of(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Type and name of each table, index and trigger but SQLite's own."""
+    return {*connection.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~'")}
+
+
+def names_wanted() -> set[tuple[str, str]]:
+    """As `names_of`, of a store of this version."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        ids.teach(connection)
+        _migrate(connection, Path(":memory:"), times.now)
+        return names_of(connection)
 
 
 def _create(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> None:

@@ -1,0 +1,58 @@
+"""`owlmetry-mcp check`: what is wrong in a store, a line a finding on standard output, and its counts mended.
+
+A line begins with `ok`, `note`, `wrong` or `mended`, then the check's name.
+"""
+
+import sys
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+
+from owlmetry_mcp.backends.store import recounting
+from owlmetry_mcp.backends.store.checking import Finding, checks
+from owlmetry_mcp.backends.store.file import open_as_it_is, refuse_older
+from owlmetry_mcp.backends.store.transactions import transaction
+from owlmetry_mcp.issues import times
+from owlmetry_mcp.issues.errors import StoreError
+from owlmetry_mcp.settings import Settings
+
+_BEYOND_REPAIR = ("integrity", "schema")
+
+
+def check(parsed: Namespace, settings: Settings) -> None:
+    """
+    Raises:
+        StoreError: something is wrong, or the store cannot be read.
+    """
+    path = settings.store
+    with closing(open_as_it_is(path)) as connection:
+        refuse_older(connection, path)
+        with transaction(connection, path, times.now, writing=False) as tx:
+            wrong = Counter({name: _shown(name, findings) for name, findings in checks(tx)})
+        if any(wrong[name] for name in _BEYOND_REPAIR):
+            raise StoreError(f"The store {path} is damaged", "Restore it from a backup; nothing in it was changed.")
+        if parsed.repair and wrong["counts"]:
+            with transaction(connection, path, times.now, writing=True) as tx:
+                mended = recounting.mend(tx)
+            for it in mended:
+                print(f"mended counts issue {it.issue_id}: {it.column} was {it.kept}, is {it.recounted}")
+            print(f"Mended {len(mended):,} counts.", file=sys.stderr)
+            del wrong["counts"]
+    if wrong.total():
+        counts = "" if parsed.repair or not wrong["counts"] else " `check --repair` mends the counts."
+        rest = wrong.total() - wrong["counts"]
+        restore = " Restore a backup, or import an export into a new store, for the rest." if rest else ""
+        raise StoreError(f"The store {path} is not sound: {wrong.total():,} wrong.{counts}{restore}")
+    print(f"The store {path} is sound.", file=sys.stderr)
+
+
+def _shown(name: str, findings: Iterable[Finding]) -> int:
+    """How many wrong things there are among them, or that there are none."""
+    wrong = 0
+    for found in findings:
+        print(f"{found.kind} {name} {found.said}")
+        wrong += found.kind == "wrong"
+    if not wrong:
+        print(f"ok {name}")
+    return wrong

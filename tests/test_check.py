@@ -1,0 +1,426 @@
+"""`owlmetry-mcp check`: what is wrong in a store, and the counts that it mends."""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from owlmetry_mcp.backends.store import transactions
+from owlmetry_mcp.backends.store.backend import acting_as
+from owlmetry_mcp.backends.store.checking import checks
+from owlmetry_mcp.backends.store.store import Store
+from tests.shell import Shell
+from tests.test_scan import old_store
+from tests.test_stdio import served
+from tests.world import FIXTURE, SECRETS, SYMBOLS, FakeClock
+
+NAMES = (
+    "integrity", "schema", "foreign_keys", "counts", "seen", "fingerprints", "attachments", "notifications", "queue",
+    "moves",
+)  # fmt: skip
+ALL_OK = [f"ok {name}" for name in NAMES]
+TIMEOUT = SYMBOLS["i_timeout"]
+
+
+@pytest.fixture
+def scanned(imported: Shell, tmp_path: Path) -> Shell:
+    """The recorded world, and beside it an issue that a scan has opened: two occurrences of one user."""
+    rows = [
+        {
+            "message": "Boom",
+            "level": "error",
+            "user_id": "ann",
+            "session_id": f"0000000{number}-0000-4000-8000-000000000000",
+            "timestamp": f"2026-10-21T10:0{number}:00.000Z",
+        }
+        for number in (1, 2)
+    ]
+    file = tmp_path / "events.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    imported.run("ingest", str(file), "--app", "Shop API")
+    return imported
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file, as another program opens it, which minds no references."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+def change(path: Path, *statements: str) -> None:
+    with opened(path) as connection:
+        for statement in statements:
+            assert connection.execute(statement).rowcount, statement
+
+
+def ask(path: Path, sql: str) -> list[Any]:
+    with opened(path) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def boom(path: Path) -> str:
+    """The id of the issue that a scan has opened."""
+    ((issue_id,),) = ask(path, "SELECT id FROM issues WHERE title = 'Boom'")
+    return str(issue_id)
+
+
+def found(shell: Shell, *flags: str, code: int = 1) -> list[str]:
+    """The lines of what is not as it should be."""
+    return [line for line in shell.run("check", *flags, code=code).splitlines() if not line.startswith("ok ")]
+
+
+def test_a_sound_store_is_said_to_be_and_left_as_it_is(scanned: Shell) -> None:
+    before = scanned.path.read_bytes()
+    assert scanned.run("check").splitlines() == ALL_OK
+    assert scanned.errors == f"The store {scanned.path} is sound.\n"
+    assert scanned.run("check", "--repair").splitlines() == ALL_OK
+    assert scanned.path.read_bytes() == before
+
+
+def test_a_store_that_triage_and_scans_have_worked_on_is_sound(scanned: Shell, tmp_path: Path) -> None:
+    issue = boom(scanned.path)
+
+    async def triage() -> None:
+        with Store(scanned.path) as store:
+            agent = acting_as(store, SECRETS["agent"])
+            await agent.merge(SYMBOLS["shop"], TIMEOUT, issue)
+
+    import asyncio
+
+    asyncio.run(triage())
+    scanned.run("ingest", str(tmp_path / "events.jsonl"), "--app", "Shop API")
+    scanned.run("prune", "--events-older-than", "0")
+    assert scanned.run("check").splitlines() == ALL_OK
+
+
+@pytest.mark.parametrize("count", ["occurrence_count", "unique_user_count"])
+@pytest.mark.parametrize("kept", [0, 7])
+def test_a_wrong_count_is_told_and_mended_under_a_line_of_the_audit(scanned: Shell, count: str, kept: int) -> None:
+    issue, right = boom(scanned.path), 2 if count == "occurrence_count" else 1
+    rows = ask(scanned.path, "SELECT * FROM issues ORDER BY key")
+    change(scanned.path, f"UPDATE issues SET {count} = {kept} WHERE id = '{issue}'")
+    wrong = f"wrong counts issue {issue}: {count} is {kept}, a recount makes it {right}"
+    assert found(scanned) == [wrong]
+    assert "is not sound: 1 wrong. `check --repair` mends the counts.\n" in scanned.errors
+    assert found(scanned, "--repair", code=0) == [wrong, f"mended counts issue {issue}: {count} was {kept}, is {right}"]
+    assert scanned.errors == f"Mended 1 counts.\nThe store {scanned.path} is sound.\n"
+    assert ask(scanned.path, "SELECT * FROM issues ORDER BY key") == rows
+    last = "SELECT actor_type, actor_id, action, subject_id, detail FROM audit ORDER BY key DESC LIMIT 1"
+    detail = f'{{"column":"{count}","before":{kept},"after":{right}}}'
+    assert ask(scanned.path, last) == [("operator", None, "issue.recount", issue, detail)]
+    assert scanned.run("check").splitlines() == ALL_OK
+
+
+def test_an_imported_issue_may_count_what_its_document_left_out(shell: Shell, tmp_path: Path) -> None:
+    issue = next(row for row in FIXTURE["issues"] if row["id"] == TIMEOUT)
+    document = FIXTURE | {
+        "issues": [row if row is not issue else row | {"occurrence_count": 500} for row in FIXTURE["issues"]]
+    }
+    file = tmp_path / "partial.json"
+    file.write_text(json.dumps(document))
+    shell.run("import", str(file))
+    before = shell.run("export", "-")
+    (note,) = found(shell, "--repair", code=0)
+    assert note.startswith(f"note counts issue {TIMEOUT}: occurrence_count is 500, a recount makes it ")
+    assert note.endswith("; it was imported so, perhaps without all its occurrences")
+    assert shell.run("export", "-") == before
+
+
+def test_an_imported_issue_that_counts_fewer_than_it_has_is_wrong_and_mended(imported: Shell) -> None:
+    change(imported.path, f"UPDATE issues SET occurrence_count = 1, unique_user_count = 99 WHERE id = '{TIMEOUT}'")
+    wrong, note = found(imported)
+    assert wrong.startswith(f"wrong counts issue {TIMEOUT}: occurrence_count is 1, a recount makes it ")
+    assert note.startswith(f"note counts issue {TIMEOUT}: unique_user_count is 99")
+    imported.run("check", "--repair")
+    assert ask(imported.path, f"SELECT occurrence_count > 1, unique_user_count FROM issues WHERE id = '{TIMEOUT}'") == [
+        (1, 99)
+    ]
+
+
+async def test_a_merge_makes_counts_that_can_be_held_against_a_recount(imported: Shell) -> None:
+    change(imported.path, f"UPDATE issues SET occurrence_count = 500 WHERE id = '{TIMEOUT}'")
+    assert found(imported, code=0)[0].startswith("note counts")
+    with Store(imported.path) as store:
+        await acting_as(store, SECRETS["agent"]).merge(SYMBOLS["shop"], TIMEOUT, SYMBOLS["i_peer"])
+    assert imported.run("check").splitlines() == ALL_OK
+    change(imported.path, f"UPDATE issues SET occurrence_count = 500 WHERE id = '{TIMEOUT}'")
+    assert found(imported)[0].startswith("wrong counts")
+
+
+def test_an_export_brings_what_tells_a_wrong_count_from_an_imported_one(scanned: Shell, tmp_path: Path) -> None:
+    issue = boom(scanned.path)
+    change(scanned.path, f"UPDATE issues SET occurrence_count = 9 WHERE id = '{issue}'")
+    scanned.run("export", str(tmp_path / "export.json"))
+    copy = Shell(tmp_path / "copy.db", scanned._capture)  # noqa: SLF001
+    copy.run("import", str(tmp_path / "export.json"))
+    assert found(copy) == [f"wrong counts issue {issue}: occurrence_count is 9, a recount makes it 2"]
+
+
+def test_times_that_an_issues_occurrences_contradict_are_told_and_not_mended(scanned: Shell) -> None:
+    issue = boom(scanned.path)
+    first, last = "2026-10-21T10:01:00.000Z", "2026-10-21T10:02:00.000Z"
+    change(scanned.path, f"UPDATE issues SET first_seen_at = '{last}', last_seen_at = '{first}' WHERE id = '{issue}'")
+    expected = [
+        f"wrong seen issue {issue}: first_seen_at is {last}, after its occurrence of {first};"
+        f" last_seen_at is {first}, before its occurrence of {last};"
+        f" first_seen_at is {last}, after last_seen_at, {first}"
+    ]
+    assert found(scanned) == expected
+    assert "1 wrong. Restore a backup, or import an export into a new store, for the rest." in scanned.errors
+    assert found(scanned, "--repair") == expected
+    assert ask(scanned.path, f"SELECT first_seen_at FROM issues WHERE id = '{issue}'") == [(last,)]
+
+
+def test_an_issue_may_have_been_seen_before_and_after_its_occurrences(scanned: Shell) -> None:
+    seen = "first_seen_at = '2026-10-01T00:00:00.000Z', last_seen_at = '2026-10-22T00:00:00.000Z'"
+    change(scanned.path, f"UPDATE issues SET {seen} WHERE title = 'Boom'")
+    assert scanned.run("check").splitlines() == ALL_OK
+
+
+BROKEN = {
+    "an issue without an app": (
+        f"UPDATE issues SET app = 99 WHERE id = '{TIMEOUT}'",
+        [f"wrong foreign_keys issue {TIMEOUT}: its app is no key of apps"],
+    ),
+    "a fingerprint without an issue": (
+        "UPDATE fingerprints SET issue = 99 WHERE fingerprint = '{fingerprint}'",
+        [
+            "wrong foreign_keys a row of fingerprints: its issue is no key of issues",
+            "wrong fingerprints fingerprint {fingerprint}: its issue is not there",
+        ],
+    ),
+    "a fingerprint of another project": (
+        f"UPDATE fingerprints SET issue = (SELECT key FROM issues WHERE id = '{SYMBOLS['i_foreign']}')"
+        " WHERE fingerprint = '{fingerprint}'",
+        [
+            f"wrong fingerprints issue {SYMBOLS['i_foreign']}:"
+            " its fingerprint {fingerprint} is of another project's app"
+        ],
+    ),
+    "an attachment of another project": (
+        f"UPDATE attachments SET issue = (SELECT key FROM issues WHERE id = '{SYMBOLS['i_foreign']}')"
+        " WHERE id = '{attachment}'",
+        [f"wrong attachments issue {SYMBOLS['i_foreign']}: its attachment {{attachment}} is of another project's app"],
+    ),
+    "an occurrence without an issue": (
+        "UPDATE occurrences SET issue = 99 WHERE key = 1",
+        [
+            "wrong foreign_keys {occurrence} of occurrences: its issue is no key of issues",
+            "note counts issue {of_occurrence}: occurrence_count is {count}, a recount makes it {fewer};"
+            " it was imported so, perhaps without all its occurrences",
+        ],
+    ),
+    "a notification without an issue": (
+        "UPDATE notifications SET issue = 99",
+        [
+            "wrong foreign_keys {notification} of notifications: its issue is no key of issues",
+            "wrong notifications notification {notification}: its issue is not there",
+        ],
+    ),
+    "an event that is not there in the queue": (
+        "INSERT INTO unscanned VALUES (99)",
+        [
+            "wrong foreign_keys row 99 of unscanned: its event is no key of events",
+            "wrong queue the queue of the scan holds event 99, which is not there",
+            "note queue 1 error events have yet to be scanned; `owlmetry-mcp scan` does it",
+        ],
+    ),
+    "an event that is no error in the queue": (
+        "INSERT INTO unscanned VALUES (1); UPDATE events SET level = 'info' WHERE key = 1",
+        [
+            "wrong queue the queue of the scan holds event {event}, no error but info",
+            "note queue 1 error events have yet to be scanned; `owlmetry-mcp scan` does it",
+        ],
+    ),
+    "an issue that says it has moved": (
+        f"UPDATE issues SET moved = 3 WHERE id = '{TIMEOUT}'",
+        [f"wrong moves issue {TIMEOUT}: moved is 3, and its last move is none"],
+    ),
+    "a move that its issue knows nothing of": (
+        f"UPDATE issues SET last_seen_at = '2026-10-22T00:00:00.000Z' WHERE id = '{TIMEOUT}';"
+        f"UPDATE issues SET moved = 0 WHERE id = '{TIMEOUT}'",
+        [f"wrong moves issue {TIMEOUT}: moved is 0, and its last move is 1"],
+    ),
+    "a move behind one that was not": (
+        f"UPDATE issues SET last_seen_at = '2026-10-22T00:00:00.000Z' WHERE id = '{TIMEOUT}';"
+        f"UPDATE issues SET last_seen_at = '2026-10-23T00:00:00.000Z' WHERE id = '{TIMEOUT}';"
+        "UPDATE issue_moves SET since = 7 WHERE move = 2",
+        [f"wrong moves issue {TIMEOUT}: its move 2 says it came behind 7, not behind 1"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("statements", "expected"), BROKEN.values(), ids=BROKEN)
+def test_what_is_broken_is_told_by_its_id_and_not_mended(scanned: Shell, statements: str, expected: list[str]) -> None:
+    known = names_of(scanned.path)
+    change(scanned.path, *statements.format(**known).split(";"))
+    before = scanned.run("export", "-")
+    assert found(scanned) == [line.format(**known) for line in expected]
+    assert found(scanned, "--repair") == [line.format(**known) for line in expected]
+    assert scanned.run("export", "-") == before
+
+
+def names_of(path: Path) -> dict[str, Any]:
+    """What the lines of a fresh `scanned` name."""
+    (names,) = ask(
+        path,
+        f"""
+        SELECT (SELECT fingerprint FROM fingerprints f JOIN issues i ON i.key = f.issue WHERE i.id = '{TIMEOUT}'),
+            (SELECT min(id) FROM attachments WHERE issue IS NOT NULL), (SELECT hex(id) FROM occurrences WHERE key = 1),
+            (SELECT hex(id) FROM notifications), (SELECT hex(id) FROM events WHERE key = 1),
+            i.id, i.occurrence_count, i.occurrence_count - 1
+        FROM occurrences o JOIN issues i ON i.key = o.issue WHERE o.key = 1
+        """,  # noqa: S608 - a test's own
+    )
+    keys = (
+        "fingerprint", "attachment", "occurrence", "notification", "event", "of_occurrence", "count", "fewer",
+    )  # fmt: skip
+    named = dict(zip(keys, names, strict=True))
+    return named | {name: dashed(named[name]) for name in ("occurrence", "notification", "event")}
+
+
+def dashed(digits: str) -> str:
+    low = digits.lower()
+    return "-".join((low[:8], low[8:12], low[12:16], low[16:20], low[20:]))
+
+
+def test_moves_that_are_forgotten_are_missed_by_no_one(scanned: Shell) -> None:
+    change(scanned.path, "UPDATE issues SET last_seen_at = '2026-10-22T00:00:00.000Z'")
+    change(scanned.path, "UPDATE issues SET last_seen_at = '2026-10-23T00:00:00.000Z' WHERE title = 'Boom'")
+    change(scanned.path, "UPDATE sqlite_sequence SET seq = seq + 99999 WHERE name = 'issue_moves'")
+    change(scanned.path, f"UPDATE issues SET last_seen_at = '2026-10-24T00:00:00.000Z' WHERE id = '{TIMEOUT}'")
+    assert len(ask(scanned.path, "SELECT 1 FROM issue_moves")) == 2
+    assert scanned.run("check").splitlines() == ALL_OK
+
+
+def test_counts_are_mended_whatever_else_is_wrong_and_the_rest_is_said_to_be_left(scanned: Shell) -> None:
+    change(
+        scanned.path,
+        "UPDATE issues SET occurrence_count = 0 WHERE title = 'Boom'",
+        f"UPDATE issues SET app = 99 WHERE id = '{TIMEOUT}'",
+    )
+    found(scanned)
+    assert "2 wrong. `check --repair` mends the counts. Restore a backup" in scanned.errors
+    found(scanned, "--repair")
+    assert "Mended 1 counts." in scanned.errors
+    assert "1 wrong. Restore a backup" in scanned.errors
+    assert ask(scanned.path, "SELECT occurrence_count FROM issues WHERE title = 'Boom'") == [(2,)]
+
+
+def test_no_count_of_a_damaged_store_is_mended(scanned: Shell) -> None:
+    change(scanned.path, "UPDATE issues SET occurrence_count = 0 WHERE title = 'Boom'")
+    with opened(scanned.path) as connection:
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'issues_by_last_seen'")
+    content = bytearray(scanned.path.read_bytes())
+    content[(page - 1) * 8192 + 4000 : page * 8192] = b"\xa5" * 4192
+    scanned.path.write_bytes(content)
+    for flags in ((), ("--repair",)):
+        lines = found(scanned, *flags)
+        assert lines
+        assert all(line.startswith("wrong integrity ") for line in lines)
+        assert "is damaged. Restore it from a backup; nothing in it was changed." in scanned.errors
+    assert scanned.path.read_bytes() == content
+
+
+def test_a_store_that_lacks_a_table_or_a_trigger_is_damaged(scanned: Shell) -> None:
+    with opened(scanned.path) as connection:
+        connection.execute("DROP TABLE notifications")
+        connection.execute("DROP TRIGGER issue_moved")
+    assert found(scanned, "--repair") == [
+        "wrong schema the index notifications_by_issue is missing",
+        "wrong schema the table notifications is missing",
+        "wrong schema the trigger issue_moved is missing",
+    ]
+    assert "Restore it from a backup" in scanned.errors
+
+
+@pytest.mark.parametrize("length", [0, 60, 4096, 8192, 200_000, -1])
+def test_a_store_that_was_cut_short_is_told(scanned: Shell, length: int) -> None:
+    content = scanned.path.read_bytes()[:length]
+    scanned.path.write_bytes(content)
+    scanned.run("check", code=1)
+    assert "is damaged" in scanned.errors or "is not a store of owlmetry-mcp" in scanned.errors
+    assert scanned.path.read_bytes() == content
+
+
+def test_damage_anywhere_is_told_in_lines(scanned: Shell) -> None:
+    sound = scanned.path.read_bytes()
+    for page in range(len(sound) // 8192):
+        for fill in (b"\0", b"\xff"):
+            damaged = bytearray(sound)
+            damaged[page * 8192 + 100 : (page + 1) * 8192] = fill * 8092
+            scanned.path.write_bytes(damaged)
+            with contextlib.suppress(AssertionError):  # a page that nothing stands on is none
+                scanned.run("check", "--repair", code=0)
+            assert "Traceback" not in scanned.errors
+            assert scanned.errors.startswith("owlmetry-mcp: The store "), page
+
+
+def test_what_is_no_store_is_told_and_none_is_made(shell: Shell, tmp_path: Path) -> None:
+    shell.run("check", code=1)
+    assert f"The store {shell.path} cannot be opened: No such file or directory" in shell.errors
+    assert not shell.path.exists()
+    shell.path.write_text("no store")
+    shell.run("check", code=1)
+    assert "is not a store of owlmetry-mcp; it was left as it is" in shell.errors
+    Shell(tmp_path, shell._capture).run("check", code=1)  # noqa: SLF001
+    assert shell.path.read_text() == "no store"
+
+
+def test_a_store_of_an_older_version_is_told_so_and_not_migrated(shell: Shell, clock: FakeClock) -> None:
+    old_store(shell.path, clock)
+    shell.run("check", "--repair", code=1)
+    assert "is of version 1, older than this owlmetry-mcp's (2). It was left as it is." in shell.errors
+    assert ask(shell.path, "PRAGMA user_version") == [(1,)]
+    shell.run("projects", "list")
+    shell.run("check")
+
+
+def test_a_store_of_a_newer_version_is_told_so(scanned: Shell) -> None:
+    with opened(scanned.path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    scanned.run("check", code=1)
+    assert "is of version 99, newer than this owlmetry-mcp knows (2)" in scanned.errors
+
+
+def test_a_store_that_another_program_locks_is_told(scanned: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "BUSY_TIMEOUT_SECONDS", 0.05)
+    change(scanned.path, "UPDATE issues SET occurrence_count = 0 WHERE title = 'Boom'")
+    with opened(scanned.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert len(found(scanned)) == 1  # to read, it need not wait for who writes
+        found(scanned, "--repair")
+        assert "is locked by another program" in scanned.errors
+    with opened(scanned.path) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        found(scanned)
+        assert "is locked by another program" in scanned.errors
+
+
+async def test_a_server_shows_mended_counts_at_once(scanned: Shell) -> None:
+    change(scanned.path, "UPDATE issues SET occurrence_count = 1 WHERE title = 'Boom'")
+    issue = boom(scanned.path)
+
+    async with Client(served(scanned.path, OWLMETRY_API_KEY=SECRETS["agent"])) as client:
+
+        async def counted() -> int:
+            answer = await client.call_tool("get_issue", {"issue_id": issue, "project_id": SYMBOLS["shop"]})
+            assert answer.structured_content is not None
+            number: int = answer.structured_content["occurrence_count"]
+            return number
+
+        assert await counted() == 1
+        found(scanned, "--repair", code=0)
+        assert await counted() == 2
+
+
+def test_the_checks_are_those_that_are_named(scanned: Shell) -> None:
+    with Store(scanned.path) as store:
+        assert store.read(lambda tx: tuple(name for name, _ in checks(tx))) == NAMES
