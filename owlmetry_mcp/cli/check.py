@@ -30,8 +30,8 @@ def check(parsed: Namespace, settings: Settings) -> None:
         refuse_older(connection, path)
         with transaction(connection, path, times.now, writing=False) as tx:
             wrong = Counter({name: _shown(name, findings) for name, findings in checks(tx)})
-        if any(wrong[name] for name in _BEYOND_REPAIR):
-            raise StoreError(f"The store {path} is damaged", "Restore it from a backup; nothing in it was changed.")
+            if any(wrong[name] for name in _BEYOND_REPAIR):
+                raise StoreError(f"The store {path} is damaged", "Restore it from a backup; nothing in it was changed.")
         if parsed.repair and wrong["counts"]:
             with transaction(connection, path, times.now, writing=True) as tx:
                 mended = recounting.mend(tx)

@@ -3,6 +3,7 @@
 It is only looked at, all of it at one instant. Unused sessions are no fault: they take little room.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -37,9 +38,14 @@ def checks(tx: Transaction) -> Iterator[tuple[str, Iterator[Finding]]]:
 
 def _integrity(tx: Transaction) -> Iterator[Finding]:
     """Pages, indexes, and that every value is of its column's type and passes its CHECK."""
-    for (said,) in tx.run("PRAGMA integrity_check"):
-        if said != "ok":
-            yield from (Finding("wrong", line) for line in said.splitlines())
+    try:
+        for (said,) in tx.run("PRAGMA integrity_check"):
+            if said != "ok":
+                yield from (Finding("wrong", line) for line in said.splitlines())
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise
+        yield Finding("wrong", f"{error}, beyond what can be looked at")
 
 
 def _schema(tx: Transaction) -> Iterator[Finding]:

@@ -99,7 +99,7 @@ def _refuse_what_is_there(file: Path, target: Path, *, replace: bool) -> None:
             raise InvalidInputError(
                 f"Beside {file} lies {target.name}{end}, of a database that is in use, or was when its program ended;"
                 " SQLite would write it into the copy",
-                "Name another file.",
+                "Name another file; or stop what uses that one and, should its log stay even so, remove both.",
             )
 
 
