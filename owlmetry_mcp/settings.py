@@ -50,6 +50,7 @@ class Settings:
     read_timeout: float
     call_timeout: float
     project_id: str | None
+    """Its id, name or slug; whether there is such a project, the backend finds."""
     agent_name: str | None
     read_only: bool
     tools: tuple[str, ...] | None
@@ -113,7 +114,7 @@ class _Loading:
             connect_timeout=self._setting("connect_timeout", _seconds, 5.0),
             read_timeout=self._setting("read_timeout", _seconds, 15.0),
             call_timeout=self._setting("call_timeout", _seconds, 45.0),
-            project_id=self._setting("project_id", lambda value: parameters.uuid("it", value), None),
+            project_id=self._setting("project_id", _name, None),
             agent_name=self._setting("agent_name", _name, None),
             read_only=self._setting("read_only", _flag, default=False),
             tools=self._setting("tools", _names, None),

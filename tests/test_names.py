@@ -237,3 +237,18 @@ async def test_a_comment_goes_by_its_beginning(either_world: World, agent: Agent
     assert "No comment_id begins with" in await agent.refused(
         "delete_comment", issue_id=TIMEOUT, comment_id=SYMBOLS["c_gone"][:8]
     )
+
+
+@pytest.mark.parametrize("configured", ["shop", "Shop", SHOP[:8]])
+async def test_the_configured_project_may_go_by_its_name(either_world: World, configured: str) -> None:
+    agent = agent_of(either_world, project_id=configured)
+    assert {row["app_name"] for row in (await agent.call("list_issues"))["issues"]} == {"Shop iOS", "Shop API"}
+    assert (await agent.call("get_issue", issue_id=TIMEOUT[:8]))["project_id"] == SHOP
+    assert "development" in await agent.call("triage_overview")
+
+
+async def test_a_configured_project_that_there_is_not_is_told_of_by_its_setting(either_world: World) -> None:
+    said = await agent_of(either_world, project_id="nowhere").refused("list_issues")
+    assert said.startswith(
+        "OWLMETRY_PROJECT_ID must be an id, the first 8 characters of one or more, a name or a slug,"
+    )

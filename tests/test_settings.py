@@ -70,14 +70,14 @@ def test_all_wrong_settings_are_reported_together_and_no_key_among_them() -> Non
         "OWLMETRY_BACKEND": "cloud",
         "OWLMETRY_STORE": "x",
         "OWLMETRY_API_KEY": "owl_agent_secret and more",
-        "OWLMETRY_PROJECT_ID": "shop",
+        "OWLMETRY_PROJECT_ID": "sh\top",
         "OWLMETRY_AGENT_NAME": "a\tb",
         "OWLMETRY_LOG_LEVEL": "loud",
         "OWLMETRY_ENDPOINT": "https://user:secret@owl.example.com",
         "OWLMETRY_READ_TIMEOUT": "-1",
     }
     with pytest.raises(SettingsError) as refusal:
-        load({"store": "", "project_id": "nope"}, environment)
+        load({"store": "", "project_id": ""}, environment)
     told = [fault.partition(":")[0] for fault in refusal.value.faults]
     assert told == [
         "--store", "OWLMETRY_API_KEY", "OWLMETRY_ENDPOINT", "OWLMETRY_BACKEND", "OWLMETRY_READ_TIMEOUT", "--project-id",

@@ -184,7 +184,7 @@ def test_a_file_that_is_no_store_is_refused_and_left_untouched(tmp_path: Path, c
 
 
 def test_wrong_settings_are_told_before_anything_starts(tmp_path: Path) -> None:
-    environment = {**os.environ, "OWLMETRY_PROJECT_ID": "shop", "OWLMETRY_LOG_LEVEL": "loud"}
+    environment = {**os.environ, "OWLMETRY_PROJECT_ID": "sh\top", "OWLMETRY_LOG_LEVEL": "loud"}
     store = tmp_path / "store.db"
     done = subprocess.run(
         [*COMMAND, "--store", str(store)], input=b"", capture_output=True, check=False, timeout=60, env=environment

@@ -179,7 +179,7 @@ def _server_flags() -> ArgumentParser:
         ("--connect-timeout", "SECONDS", "for a connection to it (OWLMETRY_CONNECT_TIMEOUT)"),
         ("--read-timeout", "SECONDS", "for one answer of it (OWLMETRY_READ_TIMEOUT)"),
         ("--call-timeout", "SECONDS", "for a whole call, with all its attempts (OWLMETRY_CALL_TIMEOUT)"),
-        ("--project-id", "ID", "the project meant where none is named (OWLMETRY_PROJECT_ID)"),
+        ("--project-id", "PROJECT", "the project meant where none is named: id, name or slug (OWLMETRY_PROJECT_ID)"),
         ("--agent-name", "NAME", "whom the agent acts as where it has no key (OWLMETRY_AGENT_NAME)"),
         ("--tools", "NAMES", "offer these tools alone, with commas between them (OWLMETRY_TOOLS)"),
         ("--confirm", "WHEN", "ask a person before merge and delete_comment: auto, always, never (OWLMETRY_CONFIRM)"),

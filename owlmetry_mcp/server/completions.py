@@ -72,7 +72,7 @@ class Completions:
     async def _latest_issues(self, project: str | None) -> IssuePage:
         """The 200 most recently seen: of the project given, else the configured one, else all."""
         backend = self._desk.backend()
-        project_id = await self._desk.project(project) if project else self._desk.project_id
+        project_id = await self._desk.meant(project or None)
         if project_id is not None:
             return await backend.list_issues(project_id, IssueFilter(), limit=MAX_LIMIT)
         return await backend.list_team_issues(IssueFilter(data_mode="all"), limit=MAX_LIMIT)

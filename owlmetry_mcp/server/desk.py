@@ -42,8 +42,8 @@ async def unheard(_: str) -> None:
 class Desk:
     def __init__(self, open_backend: BackendOpener, project_id: str | None = None) -> None:
         self._open_backend = open_backend
-        self.project_id = project_id
-        """The project that is meant where none is named."""
+        self._configured = project_id
+        """The project that is meant where none is named; as the setting has it, until it is first asked for."""
         self._backends: dict[str | None, Backend] = {}
         self._projects: dict[str, str] = {}
 
@@ -102,7 +102,8 @@ class Desk:
 
     async def _begin_so(self, beginning: str, project: str | None, progress: Progress, *, surely: bool) -> FoundIssues:
         """In the project that is named, else in the configured one, and if it has none, in all."""
-        within = [project] if project else [self.project_id, None] if self.project_id else [None]
+        configured = await self.meant(None)
+        within = [project] if project else [configured, None] if configured else [None]
         for place in within:
             found = await self.backend().find_issues(beginning, progress, project_id=place, surely=surely)
             if found.issues:
@@ -110,9 +111,8 @@ class Desk:
         return found
 
     async def _project_of(self, issue_id: str, progress: Progress) -> str:
-        for known in (self._projects.get(issue_id), self.project_id):
-            if known is not None:
-                return known
+        if known := self._projects.get(issue_id) or await self.meant(None):
+            return known
         backend = self.backend()
         try:
             projects = await backend.list_projects()
@@ -133,6 +133,14 @@ class Desk:
             f"project_id is required: the issue is not among the {found.coverage.seen} last seen",
             f"Pass one of: {named}." if projects else "Pass the project's id, or set OWLMETRY_PROJECT_ID.",
         )
+
+    async def meant(self, project: str | None) -> str | None:
+        """The id of the project named, else of the configured one, if there is one."""
+        if project is not None:
+            return await self.project(project)
+        if self._configured is not None:
+            self._configured = await self.project(self._configured, "OWLMETRY_PROJECT_ID")
+        return self._configured
 
     async def project(self, text: str, name: str = "project_id") -> str:
         """

@@ -182,8 +182,7 @@ class Prompts:
         return f"{_WEEKLY_REPORT}\n\n{seen}\n{about}"
 
     async def _project(self, given: Mapping[str, str]) -> str | None:
-        named = given.get("project_id")
-        return self._desk.project_id if named is None else await self._desk.project(named)
+        return await self._desk.meant(given.get("project_id"))
 
     def _room(self, instructions: str) -> int:
         """The bytes that are left for data."""

@@ -56,7 +56,7 @@ class Reading:
     ) -> CallToolResult:
         """Issues, most recently seen first."""
         desk, backend = self._desk, self._desk.backend()
-        project = desk.project_id if project_id is None else await desk.project(project_id)
+        project = await desk.meant(project_id)
         team = None if team_id is None else await desk.team(team_id)
         app = None if app_id is None else await desk.app(app_id, project)
         wanted = IssueFilter(status=status, app_id=app, is_dev=is_dev, data_mode=data_mode)

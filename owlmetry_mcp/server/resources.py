@@ -91,11 +91,12 @@ class Library:
             projects = await self._desk.backend().list_projects()
         except PermissionDeniedError:
             return []
-        return sorted(projects, key=lambda project: project.id != self._desk.project_id)
+        configured = await self._desk.meant(None)
+        return sorted(projects, key=lambda project: project.id != configured)
 
     async def _issues(self) -> list[Issue]:
         found: list[Issue] = []
-        backend, project = self._desk.backend(), self._desk.project_id
+        backend, project = self._desk.backend(), await self._desk.meant(None)
         for status in _WORTH_A_LOOK:
             room = MAX_ISSUES - len(found)
             if room:

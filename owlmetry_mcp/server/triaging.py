@@ -48,7 +48,7 @@ class Triaging:
         return overview_answer(found, min(OVERVIEW_BYTES, self._max_bytes)).result()
 
     async def _overview(self, project_id: str | None, heard: Progress) -> Overview:
-        project = self._desk.project_id if project_id is None else await self._desk.project(project_id)
+        project = await self._desk.meant(project_id)
         found = await self._desk.backend().overview(project, heard)
         self._desk.remember([*found.regressed, *found.new, *found.growing, *(row.issue for row in found.claimed)])
         return found
@@ -91,10 +91,8 @@ class Triaging:
         return answer.result()
 
     async def _only_project(self, project_id: str | None) -> str:
-        if project_id is not None:
-            return await self._desk.project(project_id)
-        if self._desk.project_id is not None:
-            return self._desk.project_id
+        if meant := await self._desk.meant(project_id):
+            return meant
         projects = await self._desk.backend().list_projects()
         if len(projects) == 1:
             return projects[0].id
