@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -239,16 +238,24 @@ def test_a_place_where_no_copy_can_be_is_told(imported: Shell, copy: Path, place
 
 def test_a_disk_that_takes_no_more_is_told_and_the_earlier_copy_stays(imported: Shell, copy: Path) -> None:
     copy.write_text("earlier")
+    backup = " ".join([*COMMAND, "backup", str(copy), "--force", "--store", str(imported.path)])
     done = subprocess.run(
-        [*COMMAND, "backup", str(copy), "--force", "--store", str(imported.path)],
-        capture_output=True, text=True, check=False, timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-    )  # fmt: skip
+        ["/bin/sh", "-c", f"ulimit -f 100; {backup}"], capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 1
-    assert f"owlmetry-mcp: {copy} cannot be written: " in done.stderr
+    assert done.stderr.startswith(f"owlmetry-mcp: {copy} cannot be written: ")
     assert "Traceback" not in done.stderr
     assert copy.read_text() == "earlier"
     assert names(copy.parent) == ["copy.db"]
+
+
+def test_a_backup_that_is_interrupted_leaves_nothing(imported: Shell, copy: Path) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        copying.back_up(imported.path, copy, after_step=interrupt)
+    assert names(copy.parent) == []
 
 
 def test_a_damaged_store_replaces_no_earlier_copy(imported: Shell, copy: Path) -> None:

@@ -43,8 +43,8 @@ def _integrity(tx: Transaction) -> Iterator[Finding]:
             if said != "ok":
                 yield from (Finding("wrong", line) for line in said.splitlines())
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CORRUPT:
-            raise
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF != sqlite3.SQLITE_CORRUPT:
+            raise  # as `translated` has it, an error without a code is of a value that cannot be read
         yield Finding("wrong", f"{error}, beyond what can be looked at")
 
 
