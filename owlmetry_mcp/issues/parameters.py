@@ -53,7 +53,7 @@ def uuid_prefix(name: str, value: object) -> str:
     if isinstance(value, str) and len(value) >= _SHORTEST_PREFIX and UUID.fullmatch(value + _ANY_UUID[len(value) :]):
         return value.lower()
     raise InvalidInputError(
-        f"{name} must be an id, or its first 8 characters or more, such as 0b530b59, not {shown(value)}"
+        f"{name} must be a UUID, or at least its first {_SHORTEST_PREFIX} characters, not {shown(value)}"
     )
 
 

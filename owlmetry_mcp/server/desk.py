@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 from owlmetry_mcp.backends.base import Backend, BackendOpener, Progress
+from owlmetry_mcp.issues import parameters
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, PermissionDeniedError
 from owlmetry_mcp.issues.evidence import FoundIssues
 from owlmetry_mcp.issues.models import Issue, KeyIdentity
@@ -22,7 +23,6 @@ MAX_REMEMBERED = 10_000
 """Issues whose projects are remembered; the oldest are forgotten first."""
 
 _LEAST_PREFIX = 8
-_PREFIX = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f-]*)?", re.ASCII)
 _MOST_NAMED = 10
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 
@@ -81,7 +81,7 @@ class Desk:
                 another's; or its project cannot be told, and the error lists those there are.
             NotFoundError: no issue's id begins so.
         """
-        beginning = _beginning(name, issue_id)
+        beginning = parameters.uuid_prefix(name, issue_id)
         project_id = None if project is None else await self.project(project)
         if UUID.fullmatch(beginning):
             return project_id or await self._project_of(beginning, progress), beginning
@@ -170,32 +170,19 @@ class Desk:
 
     async def event(self, text: str) -> str:
         """As `issue`, of an event."""
-        beginning = _beginning("event_id", text)
+        beginning = parameters.uuid_prefix("event_id", text)
         if UUID.fullmatch(beginning):
             return beginning
         return _only("event_id", text, await self.backend().find_events(beginning), "get_issue names events.")
 
     async def comment(self, project_id: str, issue_id: str, text: str) -> str:
         """As `issue`, of a comment on an issue."""
-        beginning = _beginning("comment_id", text)
+        beginning = parameters.uuid_prefix("comment_id", text)
         if UUID.fullmatch(beginning):
             return beginning
         comments = await self.backend().list_comments(project_id, issue_id)
         alike = [row.id for row in comments if row.id.startswith(beginning)]
         return _only("comment_id", text, alike, "list_comments shows them.")
-
-
-def _beginning(name: str, text: str) -> str:
-    """A UUID, or what could be the beginning of one, in lower case."""
-    lowered = text.lower()
-    if UUID.fullmatch(lowered) or (_PREFIX.fullmatch(lowered) and UUID.fullmatch(lowered + _REST[len(lowered) :])):
-        return lowered
-    raise InvalidInputError(
-        f"{name} must be a UUID, or at least its first {_LEAST_PREFIX} characters, not {shown(text)}"
-    )
-
-
-_REST = "00000000-0000-0000-0000-000000000000"
 
 
 def _picked(name: str, text: str, known: Sequence[Named], remedy: str) -> str:

@@ -109,7 +109,7 @@ class Writing:
             try:
                 merged = await backend.merge(plan.project_id, plan.target_id, source)
                 results.append(outcomes.merged(source))
-            except Exception as error:
+            except Exception as error:  # whatever it is, the others are told
                 if source_issue_id is not None:
                     raise
                 results.append(outcomes.failed(answer, wanted, error, "source_issue_id"))

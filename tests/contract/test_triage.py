@@ -158,7 +158,7 @@ async def test_the_beginning_of_an_id_has_8_to_36_characters_of_one(world: World
         with pytest.raises(InvalidInputError) as refusal:
             await attempt
         assert refusal.value.message == (
-            f"prefix must be an id, or its first 8 characters or more, such as 0b530b59, not {json.dumps(prefix)}"
+            f"prefix must be a UUID, or at least its first 8 characters, not {json.dumps(prefix)}"
         )
 
 
