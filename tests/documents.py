@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from mcp import Client, MCPError
 from mcp_types import INVALID_PARAMS, TextContent, TextResourceContents
+from starlette.requests import Request
+from starlette.responses import Response
 
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store.backend import acting_as_local_agent
@@ -101,3 +104,20 @@ def _all(tokens: list[Token]) -> Iterator[Token]:
     for token in tokens:
         yield token
         yield from token.children or ()
+
+
+async def unavailable(_: Request) -> Response:
+    return Response(status_code=503)
+
+
+async def never_answering(_: Request) -> Response:
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
+OUT_OF_REACH = (unavailable, never_answering)
+"""How servers behave that cannot be used."""
+
+
+def server_over(backend: Backend) -> TriageServer:
+    return TriageServer(Desk(lambda _: backend))

@@ -6,17 +6,13 @@ import anyio
 import pytest
 from mcp import Client
 from mcp_types import Completion, PromptReference, ResourceTemplateReference
-from starlette.requests import Request
-from starlette.responses import Response
 
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.lifecycle import STATUSES
 from owlmetry_mcp.server import completions
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.resources import ISSUE_TEMPLATE, OVERVIEW_TEMPLATE
-from owlmetry_mcp.server.server import TriageServer
-from tests.documents import ERAS, server_of, with_more_issues
+from tests.documents import ERAS, OUT_OF_REACH, server_of, server_over, with_more_issues
 from tests.test_live import answering
 from tests.world import SYMBOLS, FakeClock, World, filled
 
@@ -144,16 +140,9 @@ async def test_a_key_that_may_read_nothing_is_offered_nothing(either_world: Worl
 
 
 async def test_without_a_backend_nothing_is_offered_and_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_: Request) -> Response:
-        return Response(status_code=503)
-
-    async def never(_: Request) -> Response:
-        await anyio.sleep_forever()
-        raise AssertionError
-
     monkeypatch.setattr(completions, "SECONDS", 0.05)
-    for behaviour in (fail, never):
-        async with answering(behaviour) as backend, Client(TriageServer(Desk(lambda _, it=backend: it))) as client:  # type: ignore[misc]
+    for behaviour in OUT_OF_REACH:
+        async with answering(behaviour) as backend, Client(server_over(backend)) as client:
             with anyio.fail_after(5):
                 assert await completed(client, ISSUE, "project_id", "") == NOTHING
                 assert await completed(client, ISSUE, "issue_id", "") == NOTHING

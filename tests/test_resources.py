@@ -29,12 +29,14 @@ from owlmetry_mcp.settings import RESULT_BYTES
 from tests.documents import (
     ERAS,
     HOSTILE,
+    OUT_OF_REACH,
     elements,
     in_code,
     outside_code,
     read,
     refusal,
     server_of,
+    server_over,
     unmarked,
     with_more_issues,
 )
@@ -165,16 +167,9 @@ async def test_no_more_than_20_issues_are_listed(empty_store: Store, clock: Fake
 
 
 async def test_without_a_backend_the_guide_alone_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_: Request) -> Response:
-        return Response(status_code=503)
-
-    async def never(_: Request) -> Response:
-        await anyio.sleep_forever()
-        raise AssertionError
-
     monkeypatch.setattr(resources, "LISTING_SECONDS", 0.05)
-    for behaviour in (fail, never):
-        async with answering(behaviour) as backend, Client(TriageServer(Desk(lambda _, it=backend: it))) as client:  # type: ignore[misc]
+    for behaviour in OUT_OF_REACH:
+        async with answering(behaviour) as backend, Client(server_over(backend)) as client:
             with anyio.fail_after(5):
                 listed = (await client.list_resources()).resources
             assert [row.uri for row in listed] == ["owlmetry://guide"]

@@ -6,6 +6,7 @@ import subprocess
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from owlmetry_mcp.backends.store import access
 from owlmetry_mcp.backends.store.backend import StoreBackend, acting_as
 from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import StoreError
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.server import TriageServer
@@ -311,10 +313,14 @@ async def test_a_client_may_begin_to_listen_while_the_backend_is_away(mode: str)
 async def test_what_could_not_be_read_is_told_of_when_it_can_be(either_world: World) -> None:
     """The key is revoked and comes back, as its permissions might."""
     async with listening(server_of(either_world, intervals=SOON), "auto", TIMEOUT_URI) as (client, hear):
-        for revoked in ("'2026-10-21T11:00:00.000Z'", "NULL"):
-            either_world.store.write(lambda tx, at=revoked: tx.run(f"UPDATE api_keys SET revoked_at = {at}"))  # type: ignore[misc]  # noqa: S608
+        for at in ("2026-10-21T11:00:00.000Z", None):
+            either_world.store.write(partial(revoked, at=at))
             assert await hear() == TIMEOUT_URI
         assert "Connection refused" in await read(client, TIMEOUT_URI)
+
+
+def revoked(tx: Transaction, at: str | None) -> None:
+    tx.run("UPDATE api_keys SET revoked_at = ?", (at,))
 
 
 # What a backend tells of its version
