@@ -7,6 +7,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.cli.ingest import BATCH_EVENTS, MAX_FAULTS_SHOWN
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.models import KeyIdentity
+from owlmetry_mcp.sources import lines
 from owlmetry_mcp.sources.lines import MAX_LINE_BYTES
 from tests.shell import Shell
 from tests.test_stdio import COMMAND, served
@@ -419,6 +421,27 @@ def test_an_interrupted_pipe_says_what_is_kept(shell: Shell) -> None:
             " `owlmetry-mcp scan` makes issues of what is there.\n"
             "owlmetry-mcp: interrupted\n"
         )
+
+
+def test_a_signal_that_interrupts_no_system_call_ends_the_wait_for_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one does that comes just before the call. Here another thread gets it, and Python tells the main one of it."""
+    monkeypatch.setattr(lines, "_IDLE_SECONDS", 0.01)
+    reading_end, writing_end = os.pipe()
+    noticed = threading.Event()
+    in_time = []
+
+    def interrupt() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        in_time.append(noticed.wait(20))
+        os.close(writing_end)
+
+    with os.fdopen(reading_end):
+        thread = threading.Timer(0.1, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            list(lines.Lines(reading_end, thread.start))
+        noticed.set()
+        thread.join()
+    assert in_time == [True]
 
 
 def events_in(path: Path) -> int:

@@ -403,7 +403,7 @@ async def test_events_are_found_that_occurrences_lists_and_trails_have_shown(mon
         assert await backend.find_events("e0000001") == []
         assert await backend.find_events("ee000001") == [id_of(0xEE000001)]
         asked = len(server.asked)
-        with pytest.raises(InvalidInputError, match="prefix must be an id"):
+        with pytest.raises(InvalidInputError, match="prefix must be a UUID"):
             await backend.find_events("e0")
         assert len(server.asked) == asked
 

@@ -31,6 +31,8 @@ class Lines:
             if self.is_live and not self._is_ready():
                 yield PAUSE
                 self._on_idle()
+                while not self._is_ready():  # in steps: a signal just before a wait without end would never end it
+                    pass
             chunk = os.read(self._descriptor, _CHUNK_BYTES)
             if not chunk:
                 break
