@@ -20,8 +20,8 @@ from tests.test_stdio import served
 from tests.world import FIXTURE, SECRETS, SYMBOLS, FakeClock
 
 NAMES = (
-    "integrity", "schema", "foreign_keys", "counts", "seen", "fingerprints", "attachments", "notifications", "queue",
-    "moves",
+    "integrity", "schema", "foreign_keys", "counts", "derived", "seen", "fingerprints", "attachments", "notifications",
+    "queue", "moves",
 )  # fmt: skip
 ALL_OK = [f"ok {name}" for name in NAMES]
 TIMEOUT = SYMBOLS["i_timeout"]
@@ -182,6 +182,8 @@ def test_an_issue_may_have_been_seen_before_and_after_its_occurrences(scanned: S
 
 BROKEN = {
     "an issue without an app": (
+        "UPDATE issue_counts SET issues = issues - 1 WHERE is_dev = 0 AND status = 'new'"
+        " AND app = (SELECT app FROM issues WHERE id = :issue);"
         "UPDATE issues SET app = 99 WHERE id = :issue",
         ["wrong foreign_keys issue {issue}: its app is no key of apps"],
     ),
@@ -299,11 +301,41 @@ def test_counts_are_mended_whatever_else_is_wrong_and_the_rest_is_said_to_be_lef
     put(scanned.path, boom(scanned.path), occurrence_count=0)
     put(scanned.path, TIMEOUT, app=99)
     found(scanned)
-    assert "2 wrong. `check --repair` mends the counts. Restore a backup" in scanned.errors
+    assert "3 wrong. `check --repair` mends the counts. Restore a backup" in scanned.errors
     found(scanned, "--repair")
-    assert "Mended 1 counts." in scanned.errors
+    assert "Mended 2 counts." in scanned.errors
     assert "1 wrong. Restore a backup" in scanned.errors
     assert ask(scanned.path, "SELECT occurrence_count FROM issues WHERE title = 'Boom'") == [(2,)]
+
+
+async def test_what_is_kept_for_reads_is_told_and_made_anew(scanned: Shell) -> None:
+    with Store(scanned.path) as store:
+        agent = acting_as(store, SECRETS["agent"])
+        await agent.update_status(SYMBOLS["shop"], TIMEOUT, "in_progress")
+        comment = await agent.add_comment(SYMBOLS["shop"], TIMEOUT, "Mine")
+        store.write(lambda tx: tx.run("INSERT INTO summaries SELECT key, 7, NULL FROM issues WHERE title = 'Boom'"))
+    put(scanned.path, TIMEOUT, commented_at=None, status_set_at="2020-01-01T00:00:00.000Z")
+    change(
+        scanned.path,
+        "UPDATE issue_counts SET issues = 9 WHERE status = 'in_progress' AND NOT is_dev"
+        " AND app = (SELECT app FROM issues WHERE id = :id)",
+        id=TIMEOUT,
+    )
+    ((app, there),) = ask(
+        scanned.path,
+        "SELECT a.id, (SELECT count(*) FROM issues WHERE app = a.key AND NOT is_dev AND status = 'in_progress')"
+        " FROM issues i JOIN apps a ON a.key = i.app WHERE i.id = :id",
+        id=TIMEOUT,
+    )
+    ((moved_at,),) = ask(scanned.path, "SELECT max(at) FROM audit WHERE action = 'issue.status'")
+    assert found(scanned) == [
+        f"wrong derived app {app}: 9 in_progress issues in production are counted, and there are {there}",
+        f"wrong derived issue {TIMEOUT}: commented_at is None, and should be {comment.created_at}",
+        f"wrong derived issue {TIMEOUT}: status_set_at is 2020-01-01T00:00:00.000Z, and should be {moved_at}",
+        f"wrong derived issue {boom(scanned.path)}: its summary is not what its occurrences come to",
+    ]
+    assert found(scanned, "--repair", code=0)[-1] == "mended derived all of it"
+    assert scanned.run("check").splitlines() == ALL_OK
 
 
 def test_no_count_of_a_damaged_store_is_mended(scanned: Shell) -> None:
@@ -368,7 +400,7 @@ def test_what_is_no_store_is_told_and_none_is_made(shell: Shell, tmp_path: Path)
 def test_a_store_of_an_older_version_is_told_so_and_not_migrated(shell: Shell, clock: FakeClock) -> None:
     old_store(shell.path, clock)
     shell.run("check", "--repair", code=1)
-    assert "is of version 1, older than this owlmetry-mcp's (2). It was left as it is." in shell.errors
+    assert "is of version 1, older than this owlmetry-mcp's (3). It was left as it is." in shell.errors
     assert ask(shell.path, "PRAGMA user_version") == [(1,)]
     shell.run("projects", "list")
     shell.run("check")
@@ -378,7 +410,7 @@ def test_a_store_of_a_newer_version_is_told_so(scanned: Shell) -> None:
     with opened(scanned.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     scanned.run("check", code=1)
-    assert "is of version 99, newer than this owlmetry-mcp knows (2)" in scanned.errors
+    assert "is of version 99, newer than this owlmetry-mcp knows (3)" in scanned.errors
 
 
 def test_a_store_that_another_program_locks_is_told(scanned: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

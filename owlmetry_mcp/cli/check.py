@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 
-from owlmetry_mcp.backends.store import recounting
+from owlmetry_mcp.backends.store import derived, recounting
 from owlmetry_mcp.backends.store.checking import Finding, checks
 from owlmetry_mcp.backends.store.file import open_as_it_is, refuse_older
 from owlmetry_mcp.backends.store.transactions import transaction
@@ -18,6 +18,7 @@ from owlmetry_mcp.issues.errors import StoreError
 from owlmetry_mcp.settings import Settings
 
 _BEYOND_REPAIR = ("integrity", "schema")
+_MENDED = ("counts", "derived")
 
 
 def check(parsed: Namespace, settings: Settings) -> None:
@@ -32,18 +33,22 @@ def check(parsed: Namespace, settings: Settings) -> None:
             wrong = Counter({name: _shown(name, findings) for name, findings in checks(tx)})
             if any(wrong[name] for name in _BEYOND_REPAIR):
                 raise StoreError(f"The store {path} is damaged", "Restore it from a backup; nothing in it was changed.")
-        if parsed.repair and wrong["counts"]:
+        if parsed.repair and any(wrong[name] for name in _MENDED):
             with transaction(connection, path, times.now, writing=True) as tx:
                 mended = recounting.mend(tx)
+                derived.make_anew(tx)
             for it in mended:
                 print(f"mended counts issue {it.issue_id}: {it.column} was {it.kept}, is {it.recounted}")
-            print(f"Mended {len(mended):,} counts.", file=sys.stderr)
-            del wrong["counts"]
+            if wrong["derived"]:
+                print("mended derived all of it")
+            print(f"Mended {len(mended) + wrong['derived']:,} counts.", file=sys.stderr)
+            wrong = Counter({name: count for name, count in wrong.items() if name not in _MENDED})
     if wrong.total():
-        counts = "" if parsed.repair or not wrong["counts"] else " `check --repair` mends the counts."
-        rest = wrong.total() - wrong["counts"]
-        restore = " Restore a backup, or import an export into a new store, for the rest." if rest else ""
-        raise StoreError(f"The store {path} is not sound: {wrong.total():,} wrong.{counts}{restore}")
+        mendable = sum(wrong[name] for name in _MENDED)
+        counts = " `check --repair` mends the counts." if mendable else ""
+        restore = " Restore a backup, or import an export into a new store, for the rest."
+        rest = restore if wrong.total() > mendable else ""
+        raise StoreError(f"The store {path} is not sound: {wrong.total():,} wrong.{counts}{rest}")
     print(f"The store {path} is sound.", file=sys.stderr)
 
 

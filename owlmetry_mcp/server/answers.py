@@ -20,6 +20,7 @@ _RESERVED_BYTES = 1_100
 """For what is added last: cursors, the legend of the fence, the names of flagged fields, what was left out."""
 _RESERVED_OF_TEXT_BYTES = 700
 """Where there is text alone: for the legend, and what was left out."""
+_CONTAINERS = (dict, list)
 
 
 class Row(NamedTuple):
@@ -97,7 +98,7 @@ class Answer:
         data = {name: value for name, value in self._data.items() if value is not None}
         if self._left_out:
             data["left_out"] = self._left_out
-        if flagged := sorted(FIELDS & set(_names(data))):
+        if flagged := sorted(FIELDS & _names(data)):
             data["untrusted"] = flagged
         return data
 
@@ -114,15 +115,14 @@ def _size(data: object) -> int:
     return len(to_json(data))
 
 
-def _names(data: object) -> Iterable[str]:
+def _names(data: object) -> set[str]:
     """The names of all fields, at any depth."""
-    match data:
-        case dict():
-            for name, value in data.items():
-                yield name
-                yield from _names(value)
-        case list():
-            for value in data:
-                yield from _names(value)
-        case _:
-            pass
+    names: set[str] = set()
+    inner = [data]
+    for part in inner:  # which grows on the way
+        if isinstance(part, dict):
+            names.update(part)
+            inner += [value for value in part.values() if type(value) in _CONTAINERS]
+        elif isinstance(part, list):
+            inner += [value for value in part if type(value) in _CONTAINERS]
+    return names

@@ -23,7 +23,7 @@ from owlmetry_mcp.issues.models import (
     UserIdentity,
 )
 from owlmetry_mcp.server.answers import Data
-from owlmetry_mcp.server.untrusted import short, visible
+from owlmetry_mcp.server.untrusted import FIELDS, short, visible
 
 LISTED_FIELDS = (
     "id",
@@ -237,11 +237,18 @@ def identity(found: KeyIdentity | UserIdentity, *, permissions: bool = True) -> 
 
 
 def _data(resource: BaseModel, fields: Sequence[str], lengths: Lengths) -> Data:
-    """These fields of a resource, none of them longer than it may be; objects of strangers' making are left out."""
+    """These fields of a resource that say something, none of them longer than it may be; objects of strangers' making
+    are left out.
+    """
     data: Data = {}
     for name in fields:
-        most = lengths.long if name in _LONG_TEXTS else lengths.field
-        data |= pruned({name: getattr(resource, name)}, most) if name != "custom_attributes" else {}
+        value = getattr(resource, name)
+        if name not in FIELDS:  # numbers, and words of the API's own
+            if value is not None and value is not False:
+                data[name] = value
+        elif isinstance(value, str):
+            most = lengths.long if name in _LONG_TEXTS else lengths.field
+            data[name] = short(visible(value[: most + 1]), most)
     return data
 
 

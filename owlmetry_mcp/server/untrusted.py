@@ -46,7 +46,7 @@ _FIELD_LENGTH = 255
 
 def visible(text: str) -> str:
     """The text with every character that cannot be seen as its escape; tabs and line feeds stay."""
-    return _UNSEEN_ANYWHERE.sub(_escape, text)
+    return text if _is_plain(text) else _UNSEEN_ANYWHERE.sub(_escape, text)
 
 
 def on_a_line(text: str) -> str:
@@ -56,15 +56,16 @@ def on_a_line(text: str) -> str:
 
 def quoted(text: str, most: int = _FIELD_LENGTH) -> str:
     """The text on one line, in double quotes that it cannot close; cut as `short` does it."""
+    if _is_plain(text) and '"' not in text and "\\" not in text:
+        return f'"{short(text, most)}"'
     return f'"{short(_UNSEEN_ON_A_LINE.sub(_escape, text[: most + 1]), most)}"'
 
 
 def short(text: str, most: int) -> str:
     """At most so many characters of a text, and twice as many bytes, cut between words, with a sign that it goes on."""
-    head = text[: most + 1]
-    if len(head) <= most and (head.isascii() or len(head.encode()) <= 2 * most):
+    if len(text) <= most and (text.isascii() or len(text.encode()) <= 2 * most):
         return text
-    head = head.encode()[: 2 * most + 1].decode(errors="ignore")
+    head = text[: most + 1].encode()[: 2 * most + 1].decode(errors="ignore")
     end = head.rfind(" ", 0, most + 1)
     return f"{head[:end] if end > 0 else _HALF_AN_ESCAPE.sub('', head[:most])} …"
 
@@ -105,6 +106,11 @@ class Fence:
     def _unmarked(self, words: str) -> str:
         """Without the marker, should they have it by chance."""
         return words.replace(self.marker, f"\\x{ord(self.marker[0]):x}{self.marker[1:]}")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether every character can be seen and none takes a look into a table: so with most, and fast to tell."""
+    return text.isascii() and text.isprintable()
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from owlmetry_mcp.backends.store import ids
+from owlmetry_mcp.backends.store.derived import faults
 from owlmetry_mcp.backends.store.file import names_of, names_wanted
 from owlmetry_mcp.backends.store.listing import KEPT_MOVES, latest_move
 from owlmetry_mcp.backends.store.recounting import MADE_HERE, differences
@@ -84,6 +85,11 @@ def _counts(tx: Transaction) -> Iterator[Finding]:
             yield Finding("wrong", told)
         else:
             yield Finding("note", f"{told}; it was imported so, perhaps without all its occurrences")
+
+
+def _derived(tx: Transaction) -> Iterator[Finding]:
+    for said in faults(tx):
+        yield Finding("wrong", said)
 
 
 def _seen(tx: Transaction) -> Iterator[Finding]:
@@ -192,6 +198,7 @@ _OF_THE_FILE: Mapping[str, _Find] = {"integrity": _integrity, "schema": _schema}
 _OF_THE_ROWS: Mapping[str, _Find] = {
     "foreign_keys": _foreign_keys,
     "counts": _counts,
+    "derived": _derived,
     "seen": _seen,
     "fingerprints": _fingerprints,
     "attachments": _attachments,

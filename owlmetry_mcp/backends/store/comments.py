@@ -20,6 +20,13 @@ def of_issue(tx: Transaction, issue: int) -> list[Comment]:
     return [_comment(row) for row in rows]
 
 
+def last_of_issue(tx: Transaction, issue: int) -> Comment | None:
+    row = tx.one(
+        f"{_ROWS} WHERE c.issue = ? AND c.deleted_at IS NULL ORDER BY c.created_at DESC, c.key LIMIT 1", (issue,)
+    )
+    return row and _comment(row)
+
+
 def add(tx: Transaction, caller: Caller, issue: int, body: str) -> Comment:
     comment_id = str(uuid.uuid4())
     tx.insert(

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from owlmetry_mcp.backends.store import first_start, ids
+from owlmetry_mcp.backends.store import first_start, ids, issues, summaries
 from owlmetry_mcp.backends.store.access import secret_sha256
 from owlmetry_mcp.backends.store.document import BLOBS, SECTIONS, Document, Row
 from owlmetry_mcp.backends.store.events import CONTENT
@@ -65,7 +65,17 @@ def import_document(tx: Transaction, document: Document) -> Imported:
         rows.add(section, found)
         imported.counts[section] = len(found)
         imported.ignored |= {f"{section}.{name}" for row in found for name in row.model_extra or ()}
+    _keep_what_follows(tx, document)
     return imported
+
+
+def _keep_what_follows(tx: Transaction, document: Document) -> None:
+    """What the store keeps of issues besides: no document says it."""
+    issue_ids = {row.id for row in document.issues}
+    issues.set_when_moved(tx, issue_ids | {row.subject_id for row in document.audit if row.action == issues.MOVE})
+    for issue_id in sorted({row.issue_id for row in document.occurrences}):
+        (key,) = tx.one("SELECT key FROM issues WHERE id = ?", (issue_id,))
+        summaries.keep(tx, key)
 
 
 class _Rows:

@@ -1,10 +1,10 @@
 """One issue: read in detail, moved along its lifecycle, merged with another."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from owlmetry_mcp.backends.store import attachments, audit, comments, ids
+from owlmetry_mcp.backends.store import attachments, audit, comments, ids, listing, summaries
 from owlmetry_mcp.backends.store.access import Caller
-from owlmetry_mcp.backends.store.listing import ISSUE_ROWS, fingerprints_of, issue
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
 from owlmetry_mcp.issues.lifecycle import State, StatusChange, moved
@@ -26,6 +26,15 @@ _OCCURRENCE_COLUMNS = {
 }
 
 
+MOVE = "issue.status"
+"""What the trail calls a change of status."""
+SET_AT = f"""(
+    SELECT CASE json_extract(a.detail, '$.after') WHEN issues.status THEN a.at END FROM audit a
+    WHERE a.subject_id = issues.id AND a.action = '{MOVE}' AND a.actor_name IS NOT NULL ORDER BY a.key DESC LIMIT 1
+)"""  # noqa: S608 - from above
+"""When an issue was moved to where it is, as the trail says; null where it came here so, as by an import."""
+
+
 def find(tx: Transaction, project: int, issue_id: str, message: str = "Issue not found") -> int:
     """The key of a project's issue.
 
@@ -44,7 +53,7 @@ def find(tx: Transaction, project: int, issue_id: str, message: str = "Issue not
 
 
 def load(tx: Transaction, key: int) -> Issue:
-    return issue(tx.one(f"{ISSUE_ROWS} WHERE i.key = ?", (key,)), fingerprints_of(tx, [key])[key], named=False)
+    return listing.issues_of(tx, [key], named=False)[0]
 
 
 def detail(tx: Transaction, key: int, occurrence_cursor: str | None, limit: int) -> IssueDetail:
@@ -100,13 +109,22 @@ def move(tx: Transaction, caller: Caller, key: int, change: StatusChange) -> Iss
     before = State(*tx.one("SELECT status, resolved_at_version, snoozed_at FROM issues WHERE key = ?", (key,)))
     after = moved(before, change, tx.now)
     tx.run(
-        "UPDATE issues SET status = ?, resolved_at_version = ?, snoozed_at = ?, updated_at = ? WHERE key = ?",
-        (after.status, after.resolved_at_version, after.snoozed_at, tx.now, key),
+        """
+        UPDATE issues SET status = ?, resolved_at_version = ?, snoozed_at = ?, updated_at = ?, status_set_at = ?
+        WHERE key = ?
+        """,
+        (after.status, after.resolved_at_version, after.snoozed_at, tx.now, tx.now, key),
     )
     changed = load(tx, key)
     version = {} if after.resolved_at_version is None else {"resolved_at_version": after.resolved_at_version}
-    audit.record(tx, caller, "issue.status", changed.id, before=before.status, after=after.status, **version)
+    audit.record(tx, caller, MOVE, changed.id, before=before.status, after=after.status, **version)
     return _without_app_name(changed)
+
+
+def set_when_moved(tx: Transaction, issue_ids: Iterable[str]) -> None:
+    """Keep, of issues that an import brought, when they were moved to their status, as far as the trail says."""
+    sql = f"UPDATE issues SET status_set_at = {SET_AT} WHERE id = ?"  # noqa: S608 - from above
+    tx.connection.executemany(sql, [(issue_id,) for issue_id in issue_ids])
 
 
 def merge(tx: Transaction, caller: Caller, project: int, target: int, source_id: str) -> Issue:
@@ -124,6 +142,7 @@ def merge(tx: Transaction, caller: Caller, project: int, target: int, source_id:
     _move_contents(tx, source, target)
     _roll_up(tx, target, load(tx, target), merged_away)
     tx.run("DELETE FROM issues WHERE key = ?", (source,))
+    summaries.keep(tx, target)
     merged = load(tx, target)
     audit.record(tx, caller, "issue.merge", merged.id, source=merged_away.model_dump(exclude_none=True))
     return _without_app_name(merged)

@@ -1,8 +1,8 @@
 """Lists of issues, page by page.
 
-One index serves every list: `(app, is_dev, status, last_seen_at, id)`. A list is the merge of its branches, one for
-each app, mode and status it lets through, each a seek in that index; so a page costs the same wherever it lies, a rare
-status no more than a common one, and a list of many apps in proportion to them.
+Two indexes serve every list: `(app, is_dev, last_seen_at, id)`, and the same with a status before the instant. A list
+is the merge of its branches, one for each app and mode it lets through, each a seek in one of them; so a page costs the
+same wherever it lies, a rare status no more than a common one, and a list of many apps in proportion to them.
 
 The order's key, `last_seen_at`, changes as issues are seen again or merged. A walk through the pages goes by where
 issues stood when it began: those that have moved since are left out where they are now and met where they were, as
@@ -11,30 +11,21 @@ issues stood when it began: those that have moved since are left out where they 
 
 from collections.abc import Iterable, Sequence
 from itertools import islice, product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from owlmetry_mcp.backends.store.cursors import Cursor
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.evidence import Coverage, ManyIssues
 from owlmetry_mcp.issues.filters import Selection
-from owlmetry_mcp.issues.lifecycle import STATUSES
 from owlmetry_mcp.issues.models import Issue, IssuePage
 
-COLUMNS = (
-    "id", "app_id", "project_id", "status", "title", "source_module", "is_dev", "occurrence_count", "unique_user_count",
-    "resolved_at_version", "first_seen_app_version", "last_seen_app_version", "first_seen_sdk_version",
-    "last_seen_sdk_version", "first_seen_at", "last_seen_at", "last_notified_at", "snoozed_at", "created_at",
-    "updated_at", "app_name", "project_name",
+_COLUMNS = (
+    "id", "status", "title", "source_module", "is_dev", "occurrence_count", "unique_user_count", "resolved_at_version",
+    "first_seen_app_version", "last_seen_app_version", "first_seen_sdk_version", "last_seen_sdk_version",
+    "first_seen_at", "last_seen_at", "last_notified_at", "snoozed_at", "created_at", "updated_at",
 )  # fmt: skip
-_SELECTED = ", ".join(
-    {"app_id": "a.id", "project_id": "p.id", "app_name": "a.name", "project_name": "p.name"}.get(column, f"i.{column}")
-    for column in COLUMNS
-)
-ISSUE_ROWS = f"""
-    SELECT i.key, {_SELECTED}
-    FROM issues i JOIN apps a ON a.key = i.app JOIN projects p ON p.key = a.project
-"""  # noqa: S608 - column names from above
+"""Of the fields of an issue, those that its row has."""
 KEPT_MOVES = 100_000  # as the schema's trigger has it
 _MAX_BRANCHES = 480  # SQLite merges at most 500 in one statement
 
@@ -124,17 +115,15 @@ def _unmoved(
 ) -> list[Place]:
     """The first `count` issues behind the cursor that stand where they stood when the walk began."""
     modes = (0, 1) if selection.is_dev is None else (int(selection.is_dev),)
-    statuses = STATUSES if selection.status is None else (selection.status,)
+    of_status = "" if selection.status is None else " AND status = :status"
     behind = "" if cursor is None else " AND (last_seen_at, id) < (:at, :id) AND moved <= :begun"
-    parameters = cursor._asdict() if cursor else {}
+    parameters = {"status": selection.status, **(cursor._asdict() if cursor else {})}
     places: list[Place] = []
-    branches = product(apps, modes, statuses)
+    branches = product(apps, modes)
     while chunk := list(islice(branches, _MAX_BRANCHES)):
-        # Keys of ours and statuses of the lifecycle, so nothing from outside stands in the text.
         merged = " UNION ALL ".join(
-            f"SELECT last_seen_at, id, key FROM issues"  # noqa: S608
-            f" WHERE app = {app:d} AND is_dev = {mode:d} AND status = '{status}'{behind}"
-            for app, mode, status in chunk
+            f"SELECT last_seen_at, id, key FROM issues WHERE app = {app:d} AND is_dev = {mode:d}{of_status}{behind}"  # noqa: S608 - keys of ours
+            for app, mode in chunk
         )
         places += tx.all(f"{merged} ORDER BY last_seen_at DESC, id DESC LIMIT {count:d}", parameters)
     return places
@@ -157,32 +146,40 @@ def _moved(tx: Transaction, apps: Sequence[int], selection: Selection, cursor: C
 
 def issues_of(tx: Transaction, keys: Sequence[int], *, named: bool) -> list[Issue]:
     """The issues with these keys, in this order; with their projects' names if `named`."""
-    rows = {row[0]: row for row in tx.all(f"{ISSUE_ROWS} WHERE i.key IN ({listed(keys)})")}
-    fingerprints = fingerprints_of(tx, keys)
-    issues = [issue(rows[key], fingerprints[key], named=named) for key in keys[:1]]
-    # The rows are the store's own, and there may be thousands: copies of the first take half the time to make.
-    issues += [issues[0].model_copy(update=_fields(rows[key], fingerprints[key], named=named)) for key in keys[1:]]
+    columns = ", ".join(_COLUMNS)
+    rows = {key: row for key, *row in tx.all(f"SELECT key, app, {columns} FROM issues WHERE key IN ({listed(keys)})")}  # noqa: S608 - names from above, and keys of ours
+    apps = _apps(tx, {app for app, *_ in rows.values()}, named=named)
+    fingerprints = _fingerprints(tx, keys)
+    issues: list[Issue] = []
+    for key in keys:
+        app, *values = rows[key]
+        fields = dict(zip(_COLUMNS, values, strict=True)) | apps[app]
+        fields["is_dev"] = bool(fields["is_dev"])
+        fields["fingerprints"] = fingerprints[key]
+        # The rows are the store's own, and there may be thousands: copies of the first take half the time to make.
+        issues.append(issues[0].model_copy(update=fields) if issues else Issue.model_validate(fields))
     return issues
 
 
-def fingerprints_of(tx: Transaction, keys: Sequence[int]) -> dict[int, list[str]]:
+def _apps(tx: Transaction, keys: Iterable[int], *, named: bool) -> dict[int, dict[str, str]]:
+    """What issues say of their apps, by the apps' keys."""
+    rows = tx.all(
+        f"""
+        SELECT a.key, a.id, p.id, a.name, p.name FROM apps a JOIN projects p ON p.key = a.project
+        WHERE a.key IN ({listed(keys)})
+        """  # noqa: S608 - keys of ours
+    )
+    return {
+        key: {"app_id": app_id, "project_id": project_id, "app_name": name}
+        | ({"project_name": project} if named else {})
+        for key, app_id, project_id, name, project in rows
+    }
+
+
+def _fingerprints(tx: Transaction, keys: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {key: [] for key in keys}
     for key, fingerprint in tx.all(
         f"SELECT DISTINCT issue, fingerprint FROM fingerprints WHERE issue IN ({listed(keys)})"  # noqa: S608 - keys of ours
     ):
         found[key].append(fingerprint)
     return found
-
-
-def issue(row: Sequence[Any], fingerprints: list[str], *, named: bool) -> Issue:
-    """An issue from a row of `ISSUE_ROWS`; with its project's name if `named`."""
-    return Issue.model_validate(_fields(row, fingerprints, named=named))
-
-
-def _fields(row: Sequence[Any], fingerprints: list[str], *, named: bool) -> dict[str, Any]:
-    fields = dict(zip(COLUMNS, row[1:], strict=True))
-    fields["is_dev"] = bool(fields["is_dev"])
-    fields["fingerprints"] = fingerprints
-    if not named:
-        del fields["project_name"]
-    return fields

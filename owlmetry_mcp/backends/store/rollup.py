@@ -43,6 +43,9 @@ class SeenIssue:
     """Where it stands in lists, by `last_seen_at`; empty: it is in none yet."""
     is_changed: bool = False
     """Since it was last written."""
+    new_occurrences: int = 0
+    new_users: int = 0
+    """Of each count, what this scan added."""
     reason: Reason | None = None
 
     def age(self) -> tuple[str, str, int]:
@@ -73,6 +76,7 @@ class SeenIssue:
     def occur(self) -> None:
         """Count a new occurrence; a snoozed issue wakes."""
         self.occurrence_count += 1
+        self.new_occurrences += 1
         if self.status == "snoozed":
             self.status, self.snoozed_at, self.resolved_at_version, self.reason = "new", None, None, "reopened"
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
-from owlmetry_mcp.backends.store import attachments, bursts, ids, rollup
+from owlmetry_mcp.backends.store import attachments, bursts, ids, rollup, summaries
 from owlmetry_mcp.backends.store.bursts import Burst, Error
 from owlmetry_mcp.backends.store.rollup import SeenIssue
+from owlmetry_mcp.backends.store.summaries import Seen
 from owlmetry_mcp.backends.store.transactions import Transaction, chunks, listed
 from owlmetry_mcp.issues import fingerprints
 
@@ -88,6 +89,7 @@ class _Scan:
         self._issues: dict[int, SeenIssue] = {}
         (self._last_known_issue,) = tx.one("SELECT coalesce(max(key), 0) FROM issues")
         self._last_issue = self._last_known_issue
+        (self._last_known_occurrence,) = tx.one("SELECT coalesce(max(key), 0) FROM occurrences")
         self._users: set[tuple[int, str]] = set()
         """Of the issues that this scan has opened: the issue's key and the user."""
         self._new_ids = ids.ordered(tx.now)
@@ -117,6 +119,8 @@ class _Scan:
         for issue in told:
             issue.last_notified_at = self._tx.now
         rollup.update(self._tx, [issue for issue in self._issues.values() if issue.is_changed])
+        seen = {it.key: Seen(it.occurrence_count, it.new_users) for it in self._issues.values() if it.new_occurrences}
+        summaries.add(self._tx, seen, self._last_known_occurrence)
         self._tx.connection.executemany(
             "INSERT INTO notifications (id, type, reason, issue, created_at) VALUES (?, 'issue.new', ?, ?, ?)",
             [(next(self._new_ids), issue.reason, issue.key, self._tx.now) for issue in told],
@@ -211,6 +215,7 @@ class _Scan:
         named -= self._there("issue", "user_id", (pair for pair in named if pair[0] <= self._last_known_issue))
         for key, _ in named:
             self._issues[key].unique_user_count += 1
+            self._issues[key].new_users += 1
         self._users.update(pair for pair in named if pair[0] > self._last_known_issue)
 
     def _there(self, one: str, other: str, pairs: Iterable[Pair]) -> set[Pair]:

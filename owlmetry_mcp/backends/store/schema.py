@@ -273,4 +273,66 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX notifications_by_issue ON notifications (issue);
     """,
+    """
+    -- What an overview shows, kept by the writes. The instant when someone set the status that an issue is in, where
+    -- that is in_progress, silenced or snoozed; and that of the last of its comments that are not deleted.
+    ALTER TABLE issues ADD COLUMN status_set_at TEXT;
+    ALTER TABLE issues ADD COLUMN commented_at TEXT;
+    UPDATE issues SET
+        status_set_at = (
+            SELECT CASE json_extract(a.detail, '$.after') WHEN issues.status THEN a.at END FROM audit a
+            WHERE a.subject_id = issues.id AND a.action = 'issue.status' AND a.actor_name IS NOT NULL
+            ORDER BY a.key DESC LIMIT 1
+        ),
+        commented_at = (SELECT max(created_at) FROM comments WHERE issue = issues.key AND deleted_at IS NULL);
+    CREATE TRIGGER comment_added AFTER INSERT ON comments WHEN new.deleted_at IS NULL BEGIN
+        UPDATE issues SET commented_at = max(coalesce(commented_at, ''), new.created_at) WHERE key = new.issue;
+    END;
+    CREATE TRIGGER comment_moved AFTER UPDATE OF issue, deleted_at ON comments BEGIN
+        UPDATE issues SET commented_at = (
+            SELECT max(created_at) FROM comments WHERE issue = issues.key AND deleted_at IS NULL
+        ) WHERE key IN (old.issue, new.issue);
+    END;
+
+    CREATE TABLE issue_counts (
+        app INTEGER NOT NULL REFERENCES apps (key) ON DELETE CASCADE,
+        is_dev INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        issues INTEGER NOT NULL,
+        PRIMARY KEY (app, is_dev, status)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO issue_counts SELECT app, is_dev, status, count(*) FROM issues GROUP BY app, is_dev, status;
+    CREATE TRIGGER issue_counted AFTER INSERT ON issues BEGIN
+        INSERT INTO issue_counts VALUES (new.app, new.is_dev, new.status, 1)
+        ON CONFLICT DO UPDATE SET issues = issues + 1;
+    END;
+    CREATE TRIGGER issue_recounted AFTER UPDATE OF status ON issues WHEN new.status <> old.status BEGIN
+        UPDATE issue_counts SET issues = issues - 1
+        WHERE app = old.app AND is_dev = old.is_dev AND status = old.status;
+        INSERT INTO issue_counts VALUES (new.app, new.is_dev, new.status, 1)
+        ON CONFLICT DO UPDATE SET issues = issues + 1;
+    END;
+    CREATE TRIGGER issue_uncounted AFTER DELETE ON issues BEGIN
+        UPDATE issue_counts SET issues = issues - 1
+        WHERE app = old.app AND is_dev = old.is_dev AND status = old.status;
+    END;
+
+    CREATE INDEX issues_of_any_status ON issues (app, is_dev, last_seen_at DESC, id DESC);
+    CREATE INDEX issues_by_weight
+        ON issues (app, is_dev, status, unique_user_count DESC, occurrence_count DESC, last_seen_at DESC, id DESC)
+        WHERE status IN ('new', 'regressed');
+    CREATE INDEX issues_claimed
+        ON issues (app, is_dev, max(coalesce(status_set_at, updated_at), coalesce(commented_at, '')), id)
+        WHERE status = 'in_progress';
+    CREATE INDEX issues_growing ON issues (app, is_dev, last_seen_at DESC, id DESC)
+        WHERE status IN ('silenced', 'snoozed')
+        AND last_seen_at >= max(coalesce(status_set_at, ''), coalesce(snoozed_at, ''));
+
+    -- What the occurrences of an issue that has many come to; see summaries.py.
+    CREATE TABLE summaries (
+        issue INTEGER PRIMARY KEY REFERENCES issues (key) ON DELETE CASCADE,
+        users INTEGER NOT NULL,
+        tallies TEXT  -- JSON object; null where it would be too long
+    ) STRICT;
+    """,
 )
