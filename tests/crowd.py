@@ -4,6 +4,7 @@ import json
 import uuid
 from typing import Any
 
+from owlmetry_mcp.backends.store import summaries
 from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
@@ -104,6 +105,7 @@ def add_occurrences(tx: Transaction, issue_id: str, count: int, kind: int) -> No
             FROM numbers""",  # noqa: S608
         {"issue": issue_id, "name": NAME, "at": AT},
     )
+    summaries.keep(tx, tx.one("SELECT key FROM issues WHERE id = ?", (issue_id,))[0])
 
 
 def crowded(store: Store) -> None:

@@ -182,9 +182,11 @@ def test_an_issue_may_have_been_seen_before_and_after_its_occurrences(scanned: S
 
 BROKEN = {
     "an issue without an app": (
-        "UPDATE issue_counts SET issues = issues - 1 WHERE is_dev = 0 AND status = 'new'"
-        " AND app = (SELECT app FROM issues WHERE id = :issue);"
-        "UPDATE issues SET app = 99 WHERE id = :issue",
+        """
+        UPDATE issue_counts SET issues = issues - 1
+            WHERE is_dev = 0 AND status = 'new' AND app = (SELECT app FROM issues WHERE id = :issue);
+        UPDATE issues SET app = 99 WHERE id = :issue
+        """,
         ["wrong foreign_keys issue {issue}: its app is no key of apps"],
     ),
     "a fingerprint without an issue": (

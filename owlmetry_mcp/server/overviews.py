@@ -5,6 +5,7 @@ row is dropped. What fits is found by laying it out and measuring that: there ar
 what is not said.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -72,36 +73,37 @@ def fullest(found: Overview, fence: Fence, laid_out: Callable[[Glance], Laid], f
     """The overview with as many rows as fit, and with titles as long as so many rows allow."""
     state = _state(found)
 
-    def filled(lengths: Lengths) -> tuple[tuple[int, int], Laid]:
-        """How many sections and rows it has, and itself."""
-        sections = _sections(found, lengths, fence)
+    def shown(sections: Sequence[Section], kept: Kept) -> Laid:
+        parts = [section._replace(rows=section.rows[: kept[section.name]]) for section in sections]
+        return laid_out(Glance(state, [part for part in parts if part.rows], [*_left_out(found, kept)]))
 
-        def shown(kept: Kept) -> Laid:
-            parts = [section._replace(rows=section.rows[: kept[section.name]]) for section in sections]
-            return laid_out(Glance(state, [part for part in parts if part.rows], [*_left_out(found, kept)]))
-
-        kept = _kept(sections, lambda kept: fits(shown(kept)))
-        counts = [*filter(None, kept.values())]
-        return (len(counts), sum(counts)), shown(kept)
-
-    return max(map(filled, OVERVIEW), key=lambda it: it[0])[1]
+    forms: list[Sequence[Section]] = []
+    for lengths in OVERVIEW:
+        forms.append(sections := _sections(found, lengths, fence))
+        if fits(whole := shown(sections, {section.name: len(section.rows) for section in sections})):
+            return whole
+    kept = _kept(sections, lambda kept: fits(shown(sections, kept)))
+    return next((laid for it in forms[:-1] if fits(laid := shown(it, kept))), shown(sections, kept))
 
 
 def _kept(sections: Sequence[Section], fits: Callable[[Kept], bool]) -> Kept:
     """As many rows as fit: what to look at next, then one of each section in turn; none behind one that does not."""
-    everything = {section.name: len(section.rows) for section in sections}
-    if fits(everything):
-        return everything
     suggested, *others = sections
-    turns = [section for turn in range(SHOWN) for section in others if turn < len(section.rows)]
-    kept = {section.name: 0 for section in sections}
-    full: set[str] = set()
-    for section in [suggested] * len(suggested.rows) + turns:
-        more = kept | {section.name: kept[section.name] + 1}
-        if section.name not in full and fits(more):
+    turns = [section.name for turn in range(SHOWN) for section in others if turn < len(section.rows)]
+    names = [suggested.name] * len(suggested.rows) + turns
+
+    def first(count: int) -> dict[str, int]:
+        return {section.name: names[:count].count(section.name) for section in sections}
+
+    # To lay an overview out takes long, so where the first row is that does not fit is found by halving.
+    count = bisect_left(range(1, len(names)), 1, key=lambda count: not fits(first(count)))
+    kept, full = first(count), {*names[count : count + 1]}
+    for name in names[count + 1 :]:
+        more = kept | {name: kept[name] + 1}
+        if name not in full and fits(more):
             kept = more
         else:
-            full.add(section.name)
+            full.add(name)
     return kept
 
 
