@@ -4,7 +4,9 @@ Source of the fields: the API reference ("Issues"), and the answers of a running
 versions to issues and `app_user_id` to occurrences.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -30,6 +32,24 @@ Fingerprint = Annotated[str, StringConstraints(pattern=rf"^{_HEX}{{1,128}}$")]
 
 class Resource(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True)
+
+    @classmethod
+    def trusted(cls, values: Mapping[str, Any]) -> Self:
+        """One of values that are known to be right, as of a store's own rows; what is not among them has its default.
+
+        What `model_construct` does, without its look at every field of every one: it takes a sixth of the time.
+        """
+        made = cls.__new__(cls)
+        object.__setattr__(made, "__dict__", {**_defaults(cls), **values})
+        object.__setattr__(made, "__pydantic_fields_set__", {*values})
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
+
+
+@cache
+def _defaults(kind: type[Resource]) -> dict[str, Any]:
+    return {name: field.default for name, field in kind.model_fields.items() if not field.is_required()}
 
 
 class Issue(Resource):

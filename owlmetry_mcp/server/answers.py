@@ -46,7 +46,7 @@ class Answer:
         self._data |= data
         self._lines += lines
         self._data_room -= self._counted(data)
-        self._text_room -= sum(len(line.encode()) + 1 for line in lines)
+        self._text_room -= sum(_bytes(line) + 1 for line in lines)
 
     def rows(self, name: str, rows: Iterable[Row], heading: str = "", share: float = 1.0) -> int:
         """As many rows from the first on as fit into a share of the room that is left; returns how many."""
@@ -73,15 +73,22 @@ class Answer:
     def fitting(self, rows: Iterable[Row], heading: str = "", share: float = 1.0) -> list[Row]:
         """Those that fit; none is asked for behind the first that does not."""
         data_room = self._data_room * share - 40
-        text_room = self._text_room * share - len(heading.encode()) - 1
+        text_room = self._text_room * share - _bytes(heading) - 1
+        if isinstance(rows, list) and self._fit(rows, data_room, text_room):
+            return rows
         kept: list[Row] = []
         for row in rows:
             data_room -= self._counted(row.data) + 1
-            text_room -= len(row.text.encode()) + 1
+            text_room -= _bytes(row.text) + 1
             if data_room < 0 or text_room < 0:
                 break
             kept.append(row)
         return kept
+
+    def _fit(self, rows: list[Row], data_room: float, text_room: float) -> bool:
+        """Whether all of them do: quicker to tell than how many."""
+        data = self._counted([row.data for row in rows])
+        return data <= data_room and sum(_bytes(row.text) + 1 for row in rows) <= text_room
 
     def leave_out(self, what: str) -> None:
         """Say what is not in it, and how to get it."""
@@ -92,7 +99,7 @@ class Answer:
 
     def size(self) -> int:
         """The bytes of the longer of its forms, as it stands, with nothing reserved."""
-        return max(_size(self._whole_data()), len(self.text().encode()))
+        return max(_size(self._whole_data()), _bytes(self.text()))
 
     def _whole_data(self) -> Data:
         data = {name: value for name, value in self._data.items() if value is not None}
@@ -113,6 +120,10 @@ class Answer:
 def _size(data: object) -> int:
     """As JSON, in bytes."""
     return len(to_json(data))
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _names(data: object) -> set[str]:

@@ -318,12 +318,8 @@ def _labelled(label: str, *values: str | None, most: int) -> str:
 
 
 def _joined(*parts: str | bool | None) -> str:
-    return ", ".join(_present(parts))
+    return ", ".join([part for part in parts if part and part is not True])
 
 
 def _present_joined(*parts: str | bool | None) -> str:
-    return " ".join(_present(parts))
-
-
-def _present(parts: Iterable[str | bool | None]) -> Iterable[str]:
-    return (part for part in parts if isinstance(part, str) and part)
+    return " ".join([part for part in parts if part and part is not True])

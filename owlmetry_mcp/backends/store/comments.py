@@ -88,7 +88,7 @@ def _find(tx: Transaction, issue: int, comment_id: str) -> Comment:
 
 def _comment(row: Sequence[Any]) -> Comment:
     issue_id, *columns = row
-    return Comment.model_validate({"issue_id": issue_id, **dict(zip(_COLUMNS, columns, strict=True))})
+    return Comment.trusted({"issue_id": issue_id, **dict(zip(_COLUMNS, columns, strict=True))})
 
 
 def _wrote(caller: Caller, comment: Comment) -> bool:

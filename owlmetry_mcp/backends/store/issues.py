@@ -65,10 +65,10 @@ def detail(tx: Transaction, key: int, occurrence_cursor: str | None, limit: int)
     rows = _occurrences(tx, key, occurrence_cursor, limit + 1)
     common = {"issue_id": found.id, "app_user_id": None}
     occurrences = [
-        Occurrence.model_validate(common | dict(zip(_OCCURRENCE_COLUMNS, row, strict=True))) for row in rows[:limit]
+        Occurrence.trusted(common | dict(zip(_OCCURRENCE_COLUMNS, row, strict=True))) for row in rows[:limit]
     ]
     has_more = len(rows) > limit
-    return IssueDetail.model_validate(
+    return IssueDetail.trusted(
         {
             **found.model_dump(exclude_unset=True),
             "occurrences": occurrences,

@@ -146,18 +146,16 @@ def _moved(tx: Transaction, apps: Sequence[int], selection: Selection, cursor: C
 
 def issues_of(tx: Transaction, keys: Sequence[int], *, named: bool) -> list[Issue]:
     """The issues with these keys, in this order; with their projects' names if `named`."""
-    columns = ", ".join(_COLUMNS)
-    rows = {key: row for key, *row in tx.all(f"SELECT key, app, {columns} FROM issues WHERE key IN ({listed(keys)})")}  # noqa: S608 - names from above, and keys of ours
-    apps = _apps(tx, {app for app, *_ in rows.values()}, named=named)
+    sql = f"SELECT {', '.join(_COLUMNS)}, key, app FROM issues WHERE key IN ({listed(keys)})"  # noqa: S608 - names from above, and keys of ours
+    rows = {row[-2]: row for row in tx.all(sql)}
+    apps = _apps(tx, {row[-1] for row in rows.values()}, named=named)
     fingerprints = _fingerprints(tx, keys)
-    issues: list[Issue] = []
+    issues = []
     for key in keys:
-        app, *values = rows[key]
-        fields = dict(zip(_COLUMNS, values, strict=True)) | apps[app]
-        fields["is_dev"] = bool(fields["is_dev"])
-        fields["fingerprints"] = fingerprints[key]
-        # The rows are the store's own, and there may be thousands: copies of the first take half the time to make.
-        issues.append(issues[0].model_copy(update=fields) if issues else Issue.model_validate(fields))
+        row = rows[key]
+        fields = dict(zip(_COLUMNS, row, strict=False))
+        fields.update(apps[row[-1]], is_dev=bool(fields["is_dev"]), fingerprints=fingerprints[key])
+        issues.append(Issue.trusted(fields))
     return issues
 
 
@@ -177,9 +175,9 @@ def _apps(tx: Transaction, keys: Iterable[int], *, named: bool) -> dict[int, dic
 
 
 def _fingerprints(tx: Transaction, keys: Sequence[int]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {key: [] for key in keys}
-    for key, fingerprint in tx.all(
-        f"SELECT DISTINCT issue, fingerprint FROM fingerprints WHERE issue IN ({listed(keys)})"  # noqa: S608 - keys of ours
-    ):
-        found[key].append(fingerprint)
-    return found
+    """Those of each issue, each once: after a merge it may have one of several apps."""
+    found: dict[int, dict[str, None]] = {key: {} for key in keys}
+    sql = f"SELECT issue, fingerprint FROM fingerprints WHERE issue IN ({listed(keys)})"  # noqa: S608 - keys of ours
+    for key, fingerprint in tx.all(sql):
+        found[key][fingerprint] = None
+    return {key: [*of_issue] for key, of_issue in found.items()}
