@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
-import platformdirs
 from pydantic_core import from_json
 
 from owlmetry_mcp.issues import parameters
@@ -62,6 +61,8 @@ class Settings:
 
 
 def default_store() -> Path:
+    import platformdirs  # noqa: PLC0415 - only where no path is set
+
     return platformdirs.user_data_path("owlmetry-mcp", appauthor=False) / "store.db"
 
 

@@ -1,7 +1,6 @@
 """A tool's arguments: the schema that says what it takes, and in plain words what was wrong with a call."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 from mcp.server.mcpserver.tools import Tool
@@ -84,6 +83,8 @@ def unknown_tool(name: str, tools: Mapping[str, Tool]) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only where a name is wrong
+
     near = get_close_matches(name, known, n=1)
     return f" Did you mean {near[0]}?" if near else ""
 

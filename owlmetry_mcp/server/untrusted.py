@@ -8,6 +8,7 @@ import re
 import secrets
 import string
 from collections.abc import Container
+from functools import cache
 
 FIELDS = frozenset(
     {
@@ -33,8 +34,8 @@ _UNSEEN = (
     "\U00013430-\U00013438\U0001bca0-\U0001bca3\U0001d159"  # joiners of hieroglyphs and shorthand, a null notehead
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"  # tags, further selectors, private use
 )
-_UNSEEN_ANYWHERE = re.compile(f"[{_UNSEEN}]")
-_UNSEEN_ON_A_LINE = re.compile(f'[{_UNSEEN}\t\n"\\\\]')
+_ON_A_LINE = '\t\n"\\\\'
+"""Within the brackets of a pattern: what would end a line or a quotation, besides."""
 _HALF_AN_ESCAPE = re.compile(r"\\(?:x[0-9a-f]?|u[0-9a-f]{0,3}|U[0-9a-f]{0,7})?$")
 _QUOTATION = re.compile(r'"(?:\\.|[^"\\])*"')
 LONGEST_ESCAPE = len("\\U000e0041")
@@ -44,9 +45,15 @@ _FIELD_LENGTH = 255
 """As long as the store lets a field of an event be; titles and messages may be longer."""
 
 
+@cache
+def _unseen(more: str = "") -> re.Pattern[str]:
+    """Compiled once it is needed: most texts are plain, and it takes longer than most modules to load."""
+    return re.compile(f"[{_UNSEEN}{more}]")
+
+
 def visible(text: str) -> str:
     """The text with every character that cannot be seen as its escape; tabs and line feeds stay."""
-    return text if _is_plain(text) else _UNSEEN_ANYWHERE.sub(_escape, text)
+    return text if _is_plain(text) else _unseen().sub(_escape, text)
 
 
 def on_a_line(text: str) -> str:
@@ -58,7 +65,7 @@ def quoted(text: str, most: int = _FIELD_LENGTH) -> str:
     """The text on one line, in double quotes that it cannot close; cut as `short` does it."""
     if _is_plain(text) and '"' not in text and "\\" not in text:
         return f'"{short(text, most)}"'
-    return f'"{short(_UNSEEN_ON_A_LINE.sub(_escape, text[: most + 1]), most)}"'
+    return f'"{short(_unseen(_ON_A_LINE).sub(_escape, text[: most + 1]), most)}"'
 
 
 def short(text: str, most: int) -> str:

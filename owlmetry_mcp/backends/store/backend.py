@@ -12,10 +12,8 @@ from owlmetry_mcp.backends.store import (
     comments,
     events,
     finding,
-    intake,
     issues,
     listing,
-    scan,
     summaries,
 )
 from owlmetry_mcp.backends.store.access import Caller, Credential
@@ -288,13 +286,19 @@ class StoreBackend:
         return await self._store.version()
 
     async def ingest(self, events: object, bundle_id: object) -> Ingested:
+        from owlmetry_mcp.backends.store import intake  # noqa: PLC0415 - agents send no events
+
         return await self._take_in(lambda tx: intake.ingest(tx, access.client(tx, self._credential), events, bundle_id))
 
     async def import_events(self, events: object) -> Ingested:
+        from owlmetry_mcp.backends.store import intake  # noqa: PLC0415 - likewise
+
         return await self._take_in(lambda tx: intake.import_events(tx, access.importer(tx, self._credential), events))
 
     async def _take_in(self, work: Work[Ingested]) -> Ingested:
         """Take a batch in and scan what is new. The events are kept, even if they are still to be scanned."""
+        from owlmetry_mcp.backends.store import scan  # noqa: PLC0415 - likewise
+
         ingested = await self._store.writing(work)
         try:
             while (await self._store.writing(scan.scan_batch)).errors:
