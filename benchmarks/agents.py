@@ -21,6 +21,10 @@ _META = {
 }
 
 
+class RefusedError(Exception):
+    """A call that was not answered, or with an error."""
+
+
 class Agent:
     """A server of its own on a store, `module` with the product's own arguments, and calls of it, one at a time."""
 
@@ -36,7 +40,7 @@ class Agent:
         """The structured answer.
 
         Raises:
-            SystemExit: the call was refused.
+            RefusedError: the answer is an error, or none came.
         """
         return self.timed(tool, **arguments)[1]
 
@@ -44,10 +48,10 @@ class Agent:
         """What it took in seconds, from writing the call to having the answer read, and the structured answer.
 
         Raises:
-            SystemExit: the call was refused.
+            RefusedError: the answer is an error, or none came.
         """
         if not self._server.stdin or not self._server.stdout:
-            raise SystemExit("the server has no pipes")
+            raise RefusedError("the server has no pipes")
         params = {"name": tool, "arguments": arguments, "_meta": _META}
         line = json.dumps({"jsonrpc": "2.0", "id": next(self._numbers), "method": "tools/call", "params": params})
         begun = time.perf_counter()
@@ -57,7 +61,7 @@ class Agent:
         seconds = time.perf_counter() - begun
         result = answer.get("result", {"isError": True})
         if result.get("isError"):
-            raise SystemExit(f"{tool} was refused: {answer}")
+            raise RefusedError(f"{tool} was refused: {answer}")
         return seconds, result.get("structuredContent") or {}
 
     def __enter__(self) -> Self:

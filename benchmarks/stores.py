@@ -310,7 +310,7 @@ class _Filling:
         )
         for key, occurrences, first_at, last_at, first, last, users in rows:
             title, module = self._message(key)
-            status = self._status(key)
+            status = status_of(key, self._size.issues)
             yield (
                 key,
                 issue_id(key),
@@ -338,12 +338,14 @@ class _Filling:
         rows = self._connection.execute("SELECT key, id, app, is_dev, status, first_seen_at, last_seen_at FROM issues")
         return map(_Seen._make, rows)
 
-    def _status(self, issue: int) -> str:
-        step = max(2, min(_RARE_IN, self._size.issues // _LEAST_RARE))
-        if issue % step == 0:
-            return RARE
-        place = 0 if issue == 1 else issue * 7919 % 1000
-        return next(status for status, up_to in _SHARES if place < up_to)
+
+def status_of(issue: int, issues: int) -> str:
+    """Where an issue of so many stands, by its key."""
+    step = max(2, min(_RARE_IN, issues // _LEAST_RARE))
+    if issue % step == 0:
+        return RARE
+    place = 0 if issue == 1 else issue * 7919 % 1000
+    return next(status for status, up_to in _SHARES if place < up_to)
 
 
 def _app(issue: int) -> int:

@@ -1,0 +1,126 @@
+"""What the live backend adds to a bare HTTP request of the same server, over the same client library.
+
+Both keep one connection, and are called in turn. A bare request ends with the answer's bytes, which no one reads.
+"""
+
+import asyncio
+import platform
+import time
+from argparse import ArgumentParser
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import httpx2
+
+from benchmarks import rows, stores
+from benchmarks.measured import pin
+from benchmarks.rest import ISSUES, serving
+from benchmarks.rows import Row
+from benchmarks.stores import BUSIEST, PROJECT, SECRET, Size
+from owlmetry_mcp.backends.live import LiveBackend, Wire
+from owlmetry_mcp.issues.filters import IssueFilter
+
+_LISTED = 50
+_LIMIT = 1.5
+_WARM = 5
+
+Call = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    store: Size
+    runs: int
+
+
+SMALL = Sizes(Size(10_000, 200_000), 100)
+FULL = Sizes(Size(100_000, 2_000_000), 500)
+
+
+def measure(sizes: Sizes, folder: Path) -> list[Row]:
+    with stores.copy(sizes.store, folder) as store, serving(store) as address:
+        return asyncio.run(_measured(f"http://{address}", sizes.runs))
+
+
+async def _measured(endpoint: str, runs: int) -> list[Row]:
+    wire = Wire(endpoint, SECRET)
+    headers = {"Authorization": f"Bearer {SECRET}", "Accept": "application/json"}
+    async with httpx2.AsyncClient(base_url=endpoint, headers=headers, trust_env=False) as client:
+        try:
+            pairs = _pairs(LiveBackend(wire), client)
+            return [await _compared(what, ours, floor, limit, runs) for what, ours, floor, limit in pairs]
+        finally:
+            await wire.aclose()
+
+
+def _pairs(backend: LiveBackend, client: httpx2.AsyncClient) -> Iterator[tuple[str, Call, Call, float | None]]:
+    numbers = count(1)
+    issue = f"{ISSUES}/{BUSIEST}"
+
+    def posted() -> Awaitable[object]:
+        return client.post(f"{ISSUES}/{_other(next(numbers))}/comments", json={"body": "It is the retry."})
+
+    async def looked_and_posted() -> None:
+        other = f"{ISSUES}/{_other(next(numbers))}/comments"
+        await client.get(other)
+        await client.post(other, json={"body": "It is the retry."})
+
+    def add_comment() -> Awaitable[object]:
+        return backend.add_comment(PROJECT, _other(next(numbers)), "It is the retry.")
+
+    yield (
+        f"live: list_issues, {_LISTED} / a GET",
+        lambda: backend.list_issues(PROJECT, IssueFilter(), limit=_LISTED),
+        lambda: client.get(ISSUES, params={"data_mode": "all", "limit": _LISTED}),
+        _LIMIT,
+    )
+    yield (
+        f"live: get_issue, {_LISTED} occurrences / a GET",
+        lambda: backend.get_issue(PROJECT, BUSIEST, occurrence_limit=_LISTED),
+        lambda: client.get(issue, params={"occurrence_limit": _LISTED}),
+        _LIMIT,
+    )
+    yield "live: comment / a GET of those there are and a POST", add_comment, looked_and_posted, _LIMIT
+    yield "live: comment / a POST alone", add_comment, posted, None
+
+
+def _other(number: int) -> str:
+    return stores.issue_id(number + 1)
+
+
+async def _compared(what: str, ours: Call, floor: Call, limit: float | None, runs: int) -> Row:
+    for _ in range(min(runs, _WARM)):
+        await floor()
+        await ours()
+    pairs = [(await _timed(floor), await _timed(ours)) for _ in range(runs)]
+    floor_ms, ours_ms = (1000 * median(seconds) for seconds in zip(*pairs, strict=True))
+    return Row(what, ours_ms, "ms", floor_ms, limit)
+
+
+async def _timed(call: Call) -> float:
+    begun = time.perf_counter()
+    answer = await call()
+    seconds = time.perf_counter() - begun
+    if isinstance(answer, httpx2.Response) and not answer.is_success:
+        raise SystemExit(f"it was refused: {answer.text}")
+    return seconds
+
+
+def main() -> None:
+    parser = ArgumentParser("python -m benchmarks.live", description=__doc__, allow_abbrev=False)
+    stores.add_options(parser)
+    parser.add_argument("--runs", type=int, metavar="N", help="how often each")
+    asked = parser.parse_args()
+    sizes = FULL if asked.full else SMALL
+    if asked.runs:
+        sizes = replace(sizes, runs=asked.runs)
+    print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")
+    with stores.folder(asked) as folder:
+        rows.show(measure(sizes, folder))
+
+
+if __name__ == "__main__":
+    main()

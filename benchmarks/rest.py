@@ -1,0 +1,67 @@
+"""A server of the REST face in a process of its own, and a client's end of one connection to it, kept alive."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from benchmarks.agents import RefusedError
+from benchmarks.measured import ROOT
+from benchmarks.stores import PROJECT, SECRET
+
+ISSUES = f"/v1/projects/{PROJECT}/issues"
+
+_FIRST_ERROR = 400
+
+
+@contextmanager
+def serving(store: Path) -> Iterator[str]:
+    """Where it is served, as host and port."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OWLMETRY_")}
+    command = [sys.executable, "-m", "owlmetry_mcp", "api", "--port", "0", "--store", str(store)]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as server:
+        try:
+            said = server.stdout.readline() if server.stdout else ""
+            yield said.strip().rpartition("//")[2]
+        finally:
+            server.terminate()
+
+
+class Connection:
+    def __init__(self, address: str) -> None:
+        self._connection = HTTPConnection(address)
+
+    def timed(self, method: str, path: str, body: object = None) -> tuple[float, Any]:
+        """What it took in seconds, from sending the request to having the answer read, and the answer.
+
+        Raises:
+            RefusedError: the answer is an error, or none came.
+        """
+        headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
+        sent = None if body is None else json.dumps(body)
+        begun = time.perf_counter()
+        try:
+            self._connection.request(method, path, sent, headers)
+            response = self._connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, HTTPException, ValueError) as error:
+            raise RefusedError(f"{method} {path} was not answered: {error!r}") from error
+        seconds = time.perf_counter() - begun
+        if response.status >= _FIRST_ERROR:
+            raise RefusedError(f"{method} {path} was refused: {answer}")
+        return seconds, answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
