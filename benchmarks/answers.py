@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,8 @@ from mcp import Client
 from mcp_types import TextContent
 from pydantic import BaseModel
 
+from benchmarks import rows
+from benchmarks.rows import Row
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.backend import acting_as_local_agent
@@ -64,6 +66,10 @@ class Measured:
         share = f"{size / self.api:.1%} of {most:.0%}" if self.api else f"of {most:,.0f}"
         return f"{size:>9,}  {share:14}{'' if size <= most * (self.api or 1) else 'OVER'}"
 
+    def rows(self) -> Iterator[Row]:
+        yield Row(f"{self.what}, as data", self.data, "B", self.api, self.most_data)
+        yield Row(f"{self.what}, as text", self.text, "B", self.api, self.most_text)
+
     @property
     def within(self) -> bool:
         return max(self.data / self.most_data, self.text / self.most_text) <= (self.api or 1)
@@ -72,12 +78,19 @@ class Measured:
 def main() -> int:
     parser = ArgumentParser("python -m benchmarks.answers", description=__doc__)
     parser.add_argument("--occurrences", type=int, default=100_000, help="of the largest issue (default: 100000)")
-    with tempfile.TemporaryDirectory() as folder:
-        measured = asyncio.run(_measured(Path(folder), parser.parse_args().occurrences))
+    rows.add_option(parser)
+    asked = parser.parse_args()
+    measured = measure(asked.occurrences)
     print(f"{'bytes of':44}{'the API':>9}{'data':>9}{'':16}{'text':>9}")
     for row in measured:
         print(row.line())
+    rows.keep(asked, [part for row in measured for part in row.rows()])
     return 0 if all(row.within for row in measured) else 1
+
+
+def measure(occurrences: int) -> list[Measured]:
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_measured(Path(folder), occurrences))
 
 
 async def _measured(folder: Path, occurrences: int) -> list[Measured]:

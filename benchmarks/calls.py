@@ -23,7 +23,7 @@ from benchmarks.stores import BUSIEST, PROJECT, Size
 LISTED = 50
 FAR_PAGE = 400
 _GROWTH = 1.3
-_WARM = 5
+_WARM = 3
 _SLOW_RUNS = 5
 
 Timed = Callable[[], float]
@@ -185,6 +185,7 @@ def _compared(what: str, ours: Timed, floor: Timed, limit: float | None, runs: i
 def main() -> None:
     parser = ArgumentParser("python -m benchmarks.calls", description=__doc__, allow_abbrev=False)
     stores.add_options(parser)
+    rows.add_option(parser)
     parser.add_argument("--runs", type=int, metavar="N", help="how often each")
     asked = parser.parse_args()
     sizes = FULL if asked.full else SMALL
@@ -192,7 +193,7 @@ def main() -> None:
         sizes = replace(sizes, runs=asked.runs)
     print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")
     with stores.folder(asked) as folder:
-        rows.show(measure(sizes, folder))
+        rows.keep(asked, rows.show(measure(sizes, folder)))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import re
 import time
 from argparse import ArgumentParser
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -26,7 +26,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 from mcp import Client
 
+from benchmarks import rows
 from benchmarks.measured import Times, pin
+from benchmarks.rows import Row
 from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.backend import acting_as_local_agent
 from owlmetry_mcp.backends.store.importing import import_document, read_document
@@ -177,25 +179,63 @@ def _show_accuracy() -> None:
         print(f"{'':16}{len(data.issues)} messages, {len(problems)} problems, {repeated} of them told more than once")
 
 
-def _show_times(issues: Sequence[Issue], runs: int) -> None:
-    timed = [(_times(lambda: _normalise(issues)), _times(lambda: _anew(issues))) for _ in range(runs)]
-    floors, mine = zip(*timed, strict=True)
-    print(f"\n{len(issues):,} issues, {len({one.title for one in issues}):,} titles")
-    for name, times in (("duplicates", mine), ("each title normalised once", floors)):
+@dataclass(frozen=True, slots=True)
+class Measured:
+    issues: int
+    titles: int
+    mine: list[Times]
+    floor: list[Times]
+    """Each title normalised, once."""
+    tool_ms: list[float]
+
+    def ratios(self) -> tuple[float, float]:
+        """By the clock on the wall, and by CPU time."""
+        seconds, cpu_seconds = (
+            median(own[place] / floor[place] for own, floor in zip(self.mine, self.floor, strict=True))
+            for place in (0, 1)
+        )
+        return seconds, cpu_seconds
+
+    def rows(self) -> Iterator[Row]:
+        ms = 1000 * median(one.seconds for one in self.mine)
+        yield Row(f"duplicates among {self.issues:,} issues / titles normalised", ms, "ms", ms / self.ratios()[0])
+        yield Row("find_duplicates, the first time", self.tool_ms[0], "ms")
+        yield Row("find_duplicates, then", median(self.tool_ms[1:] or self.tool_ms), "ms")
+
+
+def measure(number: int, runs: int) -> Measured:
+    issues = many(number)
+    timed = [(_times(lambda: _anew(issues)), _times(lambda: _normalise(issues))) for _ in range(runs)]
+    mine, floor = zip(*timed, strict=True)
+    return Measured(number, len({one.title for one in issues}), [*mine], [*floor], _tool_ms(issues, runs))
+
+
+def found() -> Iterator[Row]:
+    """How well duplicates are found: the more, the better."""
+    for half in HALVES:
+        data = labelled(half)
+        of = accuracy(data, duplicates(data.issues, data.coincidences))
+        yield Row(f"duplicates of messages {half.replace('_', ' ')}, precision", of.precision, "")
+        yield Row(f"duplicates of messages {half.replace('_', ' ')}, recall", of.recall, "")
+
+
+def _show_times(measured: Measured) -> None:
+    print(f"\n{measured.issues:,} issues, {measured.titles:,} titles")
+    for name, times in (("duplicates", measured.mine), ("each title normalised once", measured.floor)):
         ms, cpu_ms = (1000 * median(one[place] for one in times) for place in (0, 1))
         print(f"{name} {ms:.0f} ms ({cpu_ms:.0f} ms CPU), best {1000 * min(times).seconds:.0f} ms")
-    ratios = (median(own[place] / floor[place] for floor, own in timed) for place in (0, 1))
-    print("ratio {:.1f} ({:.1f} by CPU time)".format(*ratios))
+    print("ratio {:.1f} ({:.1f} by CPU time)".format(*measured.ratios()))
+    first, *others = measured.tool_ms
+    print(f"find_duplicates {first:.0f} ms the first time, then {median(others or [first]):.0f} ms")
 
 
-def _show_tool(issues: Sequence[Issue], runs: int) -> None:
+def _tool_ms(issues: Sequence[Issue], runs: int) -> list[float]:
     """The whole call, through a client: the issues and what their sessions say read from a store of its own."""
     with TemporaryDirectory() as folder, Store(Path(folder, "store.db"), fill=first_start.leave_empty) as store:
         content = read_document(json.dumps(_document(issues)))
         store.write(lambda tx: import_document(tx, content))
         timed = asyncio.run(_called(TriageServer(Desk(partial(acting_as_local_agent, store))), runs))
-    first, *others = (1000 * one for one in timed)
-    print(f"find_duplicates {first:.0f} ms the first time, then {median(others or [first]):.0f} ms")
+    return [1000 * one for one in timed]
 
 
 async def _called(server: TriageServer, runs: int) -> list[float]:
@@ -259,12 +299,13 @@ def main() -> None:
     parser = ArgumentParser("python -m benchmarks.duplicates", description=__doc__, allow_abbrev=False)
     parser.add_argument("--issues", type=int, default=10_000, metavar="N", help="how many to time (default: 10,000)")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="how often (default: 5)")
+    rows.add_option(parser)
     asked = parser.parse_args()
     print(f"Python {platform.python_version()}, {pin()}, runs: {asked.runs}")
     _show_accuracy()
-    issues = many(asked.issues)
-    _show_times(issues, asked.runs)
-    _show_tool(issues, asked.runs)
+    measured = measure(asked.issues, asked.runs)
+    _show_times(measured)
+    rows.keep(asked, [*found(), *measured.rows()])
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ import platform
 import sqlite3
 import sys
 import tempfile
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterable, Sequence
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks import events
+from benchmarks import events, rows
 from benchmarks.events import Shape
 from benchmarks.measured import Ended, Times, pin, run, told
+from benchmarks.rows import Row
 
 _MORE = 10
 _APP = "My app"
@@ -101,26 +102,63 @@ def main() -> None:
     asked = _parser().parse_args()
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {pin()}, runs: {asked.runs}")
     with tempfile.TemporaryDirectory(prefix="owlmetry-benchmark-") as folder:
-        _measure(asked, Path(folder))
+        shape = Shape(asked.events, asked.fingerprints, asked.events_per_session)
+        measured = measure(shape, asked.runs, Path(folder), million=asked.million)
+        _show(measured)
+    rows.keep(asked, measured.rows())
 
 
-def _measure(asked: Namespace, folder: Path) -> None:
-    shape = Shape(asked.events, asked.fingerprints, asked.events_per_session)
-    more = [shape._replace(events=asked.events * _MORE)] if asked.million else []
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Of nothing new."""
+
+    open_ms: float
+    """In a store that is open."""
+    start_up_ms: float
+    """Of a process that scans a store of no events."""
+    more_ms: float
+    """What a process takes longer on the store that was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    start_up: list[Ended]
+    sizes: list[_Size]
+    scan: Scan
+
+    def rows(self) -> Iterator[Row]:
+        for size in self.sizes:
+            what = f"ingest of {size.shape.events:,} events / fingerprints and inserts"
+            seconds = median(one.ingest.times.seconds for one in size.runs)
+            ratio = median(one.ratios().seconds for one in size.runs)
+            yield Row(what, seconds, "s", seconds / ratio)
+            yield Row(f"{what}, peak", max(one.ingest.peak_mb for one in size.runs), "MB")
+        yield Row("a scan of nothing new", self.scan.open_ms, "ms")
+
+
+def measure(shape: Shape, runs: int, folder: Path, *, million: bool) -> Measured:
+    more = [shape._replace(events=shape.events * _MORE)] if million else []
     nothing, *sizes = (_size(one, folder / str(one.events)) for one in (_EMPTY, shape, *more))
     nothing.ingest()  # a first time, which leaves compiled modules
     start_up = []
-    for number in range(1, asked.runs + 1):
+    for number in range(1, runs + 1):
         start_up.append(nothing.ingest())
         for size in sizes:
-            _tell(f"run {number} of {asked.runs}: {size.shape.events:,} events")
+            _tell(f"run {number} of {runs}: {size.shape.events:,} events")
             size.runs.append(_Run(size.ingest(), {name: size.floor(name) for name in _FLOORS}))
-    _show_start_up(start_up)
-    for size in sizes:
+    return Measured(start_up, sizes, _scan(sizes[-1], nothing, runs))
+
+
+def _show(measured: Measured) -> None:
+    _show_start_up(measured.start_up)
+    for size in measured.sizes:
         print(f"\n{size.table()}")
-    if more:
-        _compare(*sizes)
-    _show_scan(sizes[-1], nothing, asked.runs)
+    if len(measured.sizes) > 1:
+        _compare(*measured.sizes)
+    scan = measured.scan
+    print(f"\na scan of nothing new, {measured.sizes[-1].shape.events:,} events stored")
+    print(f"in an open store {scan.open_ms:.3f} ms")
+    print(f"as a process {scan.more_ms:+.0f} ms over a start-up of {scan.start_up_ms:.0f} ms")
 
 
 def _size(shape: Shape, folder: Path) -> _Size:
@@ -149,19 +187,16 @@ def _both(ratios: Iterable[Times]) -> str:
     return f"{median(seconds):.2f} ({median(cpu_seconds):.2f} by CPU time)"
 
 
-def _show_scan(size: _Size, nothing: _Size, runs: int) -> None:
-    """On a store of so many events; the process's start-up is a scan of a store of none."""
-    in_open_store = run("benchmarks.scanning", size.store).output.strip()
+def _scan(size: _Size, nothing: _Size, runs: int) -> Scan:
+    open_ms = float(run("benchmarks.scanning", size.store).output)
     pairs = [
-        (_scan(nothing.store).times.seconds, _scan(size.store).times.seconds) for _ in range(runs * _SCANS_PER_RUN)
+        (_scanned(nothing.store).times.seconds, _scanned(size.store).times.seconds)
+        for _ in range(runs * _SCANS_PER_RUN)
     ]
-    start_up, difference = median(a for a, _ in pairs), median(b - a for a, b in pairs)
-    print(f"\na scan of nothing new, {size.shape.events:,} events stored")
-    print(f"in an open store {in_open_store}")
-    print(f"as a process {difference * 1000:+.0f} ms over a start-up of {start_up * 1000:.0f} ms")
+    return Scan(open_ms, 1000 * median(a for a, _ in pairs), 1000 * median(b - a for a, b in pairs))
 
 
-def _scan(store: Path) -> Ended:
+def _scanned(store: Path) -> Ended:
     return run(_COMMAND, "scan", "--store", store)
 
 
@@ -194,6 +229,7 @@ def _parser() -> ArgumentParser:
     for name, default, summary in options:
         parser.add_argument(name, type=_count, default=default, metavar="N", help=f"{summary} (default: {default:,})")
     parser.add_argument("--million", action="store_true", help="also with ten times as many events")
+    rows.add_option(parser)
     return parser
 
 

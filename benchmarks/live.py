@@ -112,6 +112,7 @@ async def _timed(call: Call) -> float:
 def main() -> None:
     parser = ArgumentParser("python -m benchmarks.live", description=__doc__, allow_abbrev=False)
     stores.add_options(parser)
+    rows.add_option(parser)
     parser.add_argument("--runs", type=int, metavar="N", help="how often each")
     asked = parser.parse_args()
     sizes = FULL if asked.full else SMALL
@@ -119,7 +120,7 @@ def main() -> None:
         sizes = replace(sizes, runs=asked.runs)
     print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")
     with stores.folder(asked) as folder:
-        rows.show(measure(sizes, folder))
+        rows.keep(asked, rows.show(measure(sizes, folder)))
 
 
 if __name__ == "__main__":

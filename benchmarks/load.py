@@ -148,6 +148,7 @@ def _p99_ms(took: Sequence[float]) -> float:
 def main() -> None:
     parser = ArgumentParser("python -m benchmarks.load", description=__doc__, allow_abbrev=False)
     stores.add_options(parser)
+    rows.add_option(parser)
     parser.add_argument("--seconds", type=float, metavar="S", help="how long each")
     asked = parser.parse_args()
     sizes = FULL if asked.full else SMALL
@@ -155,7 +156,7 @@ def main() -> None:
         sizes = replace(sizes, seconds=asked.seconds)
     print(f"Python {platform.python_version()}, {sizes.seconds:g} s each\n")
     with stores.folder(asked) as folder:
-        rows.show(measure(sizes, folder))
+        rows.keep(asked, rows.show(measure(sizes, folder)))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 import json
 import platform
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 
@@ -41,25 +42,32 @@ class Row:
         return _figure(self.limit, self.unit) if self.floor is None else f"{self.limit:.2f}x"
 
 
-HEAD = f"{'':64}{'ours':>14}{'floor':>14}{'ratio':>9}{'limit':>12}"
-
-
-def show(rows: Iterable[Row]) -> None:
-    print(HEAD)
+def show(rows: Iterable[Row]) -> list[Row]:
+    """Print each as soon as it is there."""
+    print(f"{'':64}{'ours':>14}{'floor':>14}{'ratio':>9}{'limit':>12}")
+    shown = []
     for row in rows:
-        print(row.line())
+        print(row.line(), flush=True)
+        shown.append(row)
+    return shown
 
 
-def write(path: Path, rows: Sequence[Row], **how: object) -> None:
-    """As JSON, with what they were measured with."""
-    told = [{**asdict(row), "ratio": row.ratio, "over": row.over} for row in rows]
-    what = {
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "machine": platform.platform(),
-        **how,
-    }
-    path.write_text(json.dumps({**what, "rows": told}, indent=1) + "\n", encoding="utf-8")
+def add_option(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+
+
+def keep(asked: Namespace, rows: Iterable[Row]) -> None:
+    """Write the rows where the option says, if it does; with what they were measured on."""
+    if asked.json:
+        told = [{**asdict(row), "ratio": row.ratio, "over": row.over} for row in rows]
+        on = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "machine": platform.platform()}
+        asked.json.write_text(json.dumps({**on, "rows": told}, indent=1) + "\n", encoding="utf-8")
+
+
+def kept(file: Path) -> list[Row]:
+    names = {field.name for field in fields(Row)}
+    told = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    return [Row(**{name: value for name, value in row.items() if name in names}) for row in told]
 
 
 def _figure(value: float, unit: str) -> str:

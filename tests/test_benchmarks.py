@@ -25,7 +25,7 @@ time of ingest / of both floors: N (N by CPU time)
 peak N MB, store N MB
 
 a scan of nothing new, N events stored
-in an open store N ms, median of N
+in an open store N ms
 as a process N ms over a start-up of N ms
 """
 

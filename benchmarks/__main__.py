@@ -1,0 +1,63 @@
+"""All benchmarks, one after another, each in processes of its own, and one table of them all."""
+
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import rows, stores
+from benchmarks.measured import ROOT
+from benchmarks.rows import Row
+
+
+class _Arguments(NamedTuple):
+    small: Sequence[str]
+    full: Sequence[str]
+    asks_stores: bool = False
+
+
+_BENCHMARKS: Mapping[str, _Arguments] = {
+    "startup": _Arguments(("--runs", "5"), ()),
+    "calls": _Arguments((), ("--full",), asks_stores=True),
+    "load": _Arguments((), ("--full",), asks_stores=True),
+    "live": _Arguments((), ("--full",), asks_stores=True),
+    "answers": _Arguments(("--occurrences", "1000"), ()),
+    "ingest": _Arguments(("--events", "10000", "--fingerprints", "1000", "--runs", "1"), ("--million",)),
+    "duplicates": _Arguments(("--issues", "1000", "--runs", "3"), ()),
+}
+
+
+def main() -> None:
+    parser = ArgumentParser("python -m benchmarks", description=__doc__, allow_abbrev=False)
+    stores.add_options(parser)
+    rows.add_option(parser)
+    parser.set_defaults(json=Path(__file__).with_name("results.json"))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"these alone: {', '.join(_BENCHMARKS)}")
+    asked = parser.parse_args()
+    if unknown := {*asked.names} - {*_BENCHMARKS}:
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(_BENCHMARKS)}")
+    with stores.folder(asked) as folder:
+        rows.keep(asked, rows.show(_all(asked.names or [*_BENCHMARKS], folder, full=asked.full)))
+    print(f"\nWritten to {asked.json}")
+
+
+def _all(names: Sequence[str], folder: Path, *, full: bool) -> Iterator[Row]:
+    for name in names:
+        of = _BENCHMARKS[name]
+        stores_kept = ("--store-dir", str(folder)) if of.asks_stores else ()
+        with tempfile.TemporaryDirectory() as within:
+            file = Path(within, "rows.json")
+            module = (sys.executable, "-m", f"benchmarks.{name}", "--json", str(file))
+            command = (*module, *(of.full if full else of.small), *stores_kept)
+            # Those whose answers are too long say so by their exit, and have told their figures all the same.
+            subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+            if not file.exists():
+                raise SystemExit(f"{' '.join(command)} failed")
+            yield from rows.kept(file)
+
+
+if __name__ == "__main__":
+    main()
