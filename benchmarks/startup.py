@@ -12,12 +12,14 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks import rows
 from benchmarks.measured import pin
+from benchmarks.rows import Row
 
 _BARE = """\
 from mcp.server.mcpserver import MCPServer
@@ -78,8 +80,15 @@ def start(command: Sequence[str | Path]) -> Start:
 def main() -> None:
     parser = ArgumentParser("python -m benchmarks.startup", description=__doc__, allow_abbrev=False)
     parser.add_argument("--runs", type=int, default=20, metavar="N", help="how often each (default: 20)")
-    runs = parser.parse_args().runs
-    print(f"Python {platform.python_version()}, {pin()}, runs: {runs}")
+    rows.add_option(parser)
+    asked = parser.parse_args()
+    print(f"Python {platform.python_version()}, {pin()}, runs: {asked.runs}")
+    times = measure(asked.runs)
+    _show(times)
+    rows.keep(asked, _rows(times))
+
+
+def measure(runs: int) -> dict[str, list[Start]]:
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder, "bare.py")
         bare.write_text(_BARE)
@@ -91,7 +100,18 @@ def main() -> None:
         for _ in range(runs):
             for name, command in commands.items():
                 times[name].append(start(command))
-    _show(times)
+    return times
+
+
+def _rows(times: dict[str, list[Start]]) -> Iterator[Row]:
+    ours, bare = times.values()
+    for what, field, factor, unit, limit in (
+        ("start-up, to the first tools/list", "answer_seconds", 1000, "ms", 0.95),
+        ("start-up, memory", "peak_mb", 1, "MB", 1.15),
+        ("exit", "exit_seconds", 1000, "ms", 0.2),
+    ):
+        mine, floor = (factor * median(getattr(one, field) for one in starts) for starts in (ours, bare))
+        yield Row(f"{what} / of a bare server", mine, unit, floor, limit)
 
 
 def _show(times: dict[str, list[Start]]) -> None:
