@@ -163,7 +163,7 @@ def _growth(few: _Asked, many: _Asked, runs: int) -> Iterator[Row]:
         ("nothing", many.nothing, few.nothing),
         (f"list_issues, {LISTED}", many.listed, few.listed),
         (f"list_issues, {LISTED} of a rare status", many.rare, few.rare),
-        (f"list_issues, the last page of {FAR_PAGE}", many.far_page, few.far_page),
+        ("list_issues, a page far down", many.far_page, few.far_page),
         ("get_issue, the busiest, its evidence", many.busiest, few.busiest),
         ("comment, durably", many.comment, few.comment),
         ("triage_overview", many.overview, few.overview),
@@ -189,6 +189,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, metavar="N", help="how often each")
     asked = parser.parse_args()
     sizes = FULL if asked.full else SMALL
+    if asked.issues:
+        store, few = stores.of(asked.issues), stores.of(asked.issues // 2)
+        sizes = replace(sizes, store=store, few=few, many=store)
     if asked.runs:
         sizes = replace(sizes, runs=asked.runs)
     print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")

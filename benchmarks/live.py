@@ -9,7 +9,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +28,8 @@ _LIMIT = 1.5
 _WARM = 5
 
 Call = Callable[[], Awaitable[object]]
+_Pair = tuple[str, Call, Call, float | None]
+"""What it is, ours, its floor, and how much of that it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +44,34 @@ FULL = Sizes(Size(100_000, 2_000_000), 500)
 
 def measure(sizes: Sizes, folder: Path) -> list[Row]:
     with stores.copy(sizes.store, folder) as store, serving(store) as address:
-        return asyncio.run(_measured(f"http://{address}", sizes.runs))
+        return asyncio.run(_measured(f"http://{address}", sizes))
 
 
-async def _measured(endpoint: str, runs: int) -> list[Row]:
+async def _measured(endpoint: str, sizes: Sizes) -> list[Row]:
     wire = Wire(endpoint, SECRET)
     headers = {"Authorization": f"Bearer {SECRET}", "Accept": "application/json"}
     async with httpx2.AsyncClient(base_url=endpoint, headers=headers, trust_env=False) as client:
         try:
-            pairs = _pairs(LiveBackend(wire), client)
-            return [await _compared(what, ours, floor, limit, runs) for what, ours, floor, limit in pairs]
+            pairs = _pairs(LiveBackend(wire), client, sizes.store.issues)
+            return [await _compared(what, ours, floor, limit, sizes.runs) for what, ours, floor, limit in pairs]
         finally:
             await wire.aclose()
 
 
-def _pairs(backend: LiveBackend, client: httpx2.AsyncClient) -> Iterator[tuple[str, Call, Call, float | None]]:
-    numbers = count(1)
-    issue = f"{ISSUES}/{BUSIEST}"
+def _pairs(backend: LiveBackend, client: httpx2.AsyncClient, issues: int) -> Iterator[_Pair]:
+    others = cycle(stores.issue_id(key) for key in range(2, issues + 1))
+    issue, body = f"{ISSUES}/{BUSIEST}", "It is the retry."
 
     def posted() -> Awaitable[object]:
-        return client.post(f"{ISSUES}/{_other(next(numbers))}/comments", json={"body": "It is the retry."})
+        return client.post(f"{ISSUES}/{next(others)}/comments", json={"body": body})
 
-    async def looked_and_posted() -> None:
-        other = f"{ISSUES}/{_other(next(numbers))}/comments"
-        await client.get(other)
-        await client.post(other, json={"body": "It is the retry."})
+    async def looked_and_posted() -> object:
+        comments = f"{ISSUES}/{next(others)}/comments"
+        await client.get(comments)
+        return await client.post(comments, json={"body": body})
 
     def add_comment() -> Awaitable[object]:
-        return backend.add_comment(PROJECT, _other(next(numbers)), "It is the retry.")
+        return backend.add_comment(PROJECT, next(others), body)
 
     yield (
         f"live: list_issues, {_LISTED} / a GET",
@@ -85,10 +87,6 @@ def _pairs(backend: LiveBackend, client: httpx2.AsyncClient) -> Iterator[tuple[s
     )
     yield "live: comment / a GET of those there are and a POST", add_comment, looked_and_posted, _LIMIT
     yield "live: comment / a POST alone", add_comment, posted, None
-
-
-def _other(number: int) -> str:
-    return stores.issue_id(number + 1)
 
 
 async def _compared(what: str, ours: Call, floor: Call, limit: float | None, runs: int) -> Row:
@@ -116,6 +114,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, metavar="N", help="how often each")
     asked = parser.parse_args()
     sizes = FULL if asked.full else SMALL
+    if asked.issues:
+        sizes = replace(sizes, store=stores.of(asked.issues))
     if asked.runs:
         sizes = replace(sizes, runs=asked.runs)
     print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")

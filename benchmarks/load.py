@@ -27,6 +27,7 @@ from benchmarks.rest import Connection, serving
 from benchmarks.rows import Row
 from benchmarks.stores import Size
 
+_AGENTS = 16
 _MOST_WAITED_MS = 100
 _FLOOR_SHARE = 0.2
 """Of the time, for the floor."""
@@ -43,8 +44,8 @@ class Sizes:
     ingested: int
 
 
-SMALL = Sizes(Size(10_000, 200_000), 16, 3, 20_000)
-FULL = Sizes(Size(100_000, 2_000_000), 16, 30, 500_000)
+SMALL = Sizes(Size(10_000, 200_000), _AGENTS, 3, 20_000)
+FULL = Sizes(Size(100_000, 2_000_000), _AGENTS, 30, 500_000)
 
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Row]:
@@ -142,16 +143,19 @@ def _took(agendas: Iterable[Agenda]) -> list[float]:
 
 
 def _p99_ms(took: Sequence[float]) -> float:
-    return 1000 * (quantiles(took, n=100)[-1] if len(took) > 1 else took[0])
+    return 1000 * (quantiles(took, n=100, method="inclusive")[-1] if len(took) > 1 else took[0])
 
 
 def main() -> None:
     parser = ArgumentParser("python -m benchmarks.load", description=__doc__, allow_abbrev=False)
     stores.add_options(parser)
     rows.add_option(parser)
+    parser.add_argument("--agents", type=int, metavar="N", default=_AGENTS, help=f"how many (default: {_AGENTS})")
     parser.add_argument("--seconds", type=float, metavar="S", help="how long each")
     asked = parser.parse_args()
-    sizes = FULL if asked.full else SMALL
+    sizes = replace(FULL if asked.full else SMALL, agents=asked.agents)
+    if asked.issues:
+        sizes = replace(sizes, store=stores.of(asked.issues), ingested=asked.issues)
     if asked.seconds:
         sizes = replace(sizes, seconds=asked.seconds)
     print(f"Python {platform.python_version()}, {sizes.seconds:g} s each\n")

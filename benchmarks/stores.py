@@ -40,6 +40,7 @@ _SPAN = timedelta(days=90)
 _OLD_SECONDS = 86_400
 """A store made longer ago is made anew: what was seen lately no longer is."""
 _BUSIEST_SHARE = 0.03
+_MEAN = 20
 _RARE_IN = 1000
 _LEAST_RARE = 60
 """More than a page of them, in a small store too."""
@@ -94,6 +95,7 @@ class Size(NamedTuple):
 
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="with the sizes that count, which takes a while")
+    parser.add_argument("--issues", type=int, metavar="N", help=f"so many instead, each hit {_MEAN} times on average")
     parser.add_argument("--store-dir", type=Path, metavar="DIR", help="keeps the stores from run to run")
 
 
@@ -150,6 +152,10 @@ def make(path: Path, size: Size, now: datetime) -> None:
 def uuid(name: str) -> str:
     """A UUID of its own for each name."""
     return str(UUID(bytes=md5(name.encode(), usedforsecurity=False).digest(), version=4))
+
+
+def of(issues: int) -> Size:
+    return Size(issues, issues * _MEAN)
 
 
 def issue_id(key: int) -> str:
