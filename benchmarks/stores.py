@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from benchmarks.measured import ROOT
-from owlmetry_mcp.backends.store import administration
+from owlmetry_mcp.backends.store import administration, derived, schema, summaries
 from owlmetry_mcp.backends.store.access import secret_sha256
-from owlmetry_mcp.backends.store.schema import MIGRATIONS
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction, connect, json_text
+from owlmetry_mcp.issues import times
 
 Row = tuple[Any, ...]
 
@@ -125,7 +125,9 @@ def copy(size: Size, folder: Path) -> Iterator[Path]:
 
 
 def _made(size: Size, folder: Path) -> Path:
-    digest = sha256("".join((Path(__file__).read_text(encoding="utf-8"), *MIGRATIONS)).encode()).hexdigest()[:8]
+    """By a name that changes with whatever makes it."""
+    sources = (Path(__file__), *sorted(Path(schema.__file__).parent.glob("*.py")))
+    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
     path = folder / f"{size.issues}-{size.occurrences}-{digest}.db"
     if not path.exists() or time.time() - path.stat().st_mtime > _OLD_SECONDS:
         print(f"making a store of {size.issues:,} issues and {size.occurrences:,} occurrences", file=sys.stderr)
@@ -145,8 +147,16 @@ def make(path: Path, size: Size, now: datetime) -> None:
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("BEGIN")
         _Filling(connection, size, now).fill()
+        _keep_what_follows(Transaction(connection, times.to_text(now)))
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _keep_what_follows(tx: Transaction) -> None:
+    """What the product keeps of issues besides."""
+    derived.make_anew(tx)
+    for (issue,) in tx.all("SELECT key FROM issues WHERE occurrence_count >= ?", (summaries.KEPT_FROM,)):
+        summaries.keep(tx, issue)
 
 
 def uuid(name: str) -> str:
@@ -204,10 +214,10 @@ class _Filling:
             self._insert("events", _EVENT, self._events())
         with self._indexed_afterwards("issues"):
             self._insert("issues", _ISSUE, self._issues())
+            self._insert("audit", _AUDIT, filter(None, map(_moved, self._seen())))
+            self._insert("comments", _COMMENT, chain.from_iterable(map(_comments, self._seen())))
         self._insert("fingerprints", "app, is_dev, fingerprint, issue", map(_fingerprint, self._seen()))
         self._insert("notifications", "id, type, reason, issue, created_at", map(_notification, self._seen()))
-        self._insert("audit", _AUDIT, filter(None, map(_moved, self._seen())))
-        self._insert("comments", _COMMENT, chain.from_iterable(map(_comments, self._seen())))
 
     @contextmanager
     def _indexed_afterwards(self, table: str) -> Iterator[None]:
