@@ -29,7 +29,10 @@ def serving(store: Path) -> Iterator[str]:
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as server:
         try:
             said = server.stdout.readline() if server.stdout else ""
-            yield said.strip().rpartition("//")[2]
+            address = said.strip().rpartition("//")[2]
+            if not address:
+                raise SystemExit("the server did not start")
+            yield address
         finally:
             server.terminate()
 
