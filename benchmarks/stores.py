@@ -126,8 +126,8 @@ def copy(size: Size, folder: Path) -> Iterator[Path]:
 
 def _made(size: Size, folder: Path) -> Path:
     """By a name that changes with whatever makes it."""
-    sources = (Path(__file__), *sorted(Path(schema.__file__).parent.glob("*.py")))
-    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
+    sources = (__file__, schema.__file__, derived.__file__, summaries.__file__)
+    digest = sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()[:8]
     path = folder / f"{size.issues}-{size.occurrences}-{digest}.db"
     if not path.exists() or time.time() - path.stat().st_mtime > _OLD_SECONDS:
         print(f"making a store of {size.issues:,} issues and {size.occurrences:,} occurrences", file=sys.stderr)
