@@ -1,6 +1,7 @@
 """What every benchmark reports: a figure beside its floor, and how much of it there may be."""
 
 import json
+import os
 import platform
 import sqlite3
 from argparse import ArgumentParser, Namespace
@@ -61,6 +62,7 @@ def keep(asked: Namespace, rows: Iterable[Row]) -> None:
     if asked.json:
         told = [{**asdict(row), "ratio": row.ratio, "over": row.over} for row in rows]
         on = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "machine": platform.platform()}
+        on["load"] = f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
         asked.json.write_text(json.dumps({**on, "rows": told}, indent=1) + "\n", encoding="utf-8")
 
 
