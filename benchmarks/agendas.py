@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol, Self
 
-from benchmarks import stores
+from benchmarks import shop
 from benchmarks.agents import NOTHING, Agent, RefusedError
 from benchmarks.rest import ISSUES, Connection
-from benchmarks.stores import BUSIEST, PROJECT
+from benchmarks.shop import BUSIEST, PROJECT
 
 BODY = "From agent "
 """How the comments of all of them begin."""
@@ -78,7 +78,7 @@ class OverRest:
         return self._timed("GET", f"{ISSUES}/{issue}")
 
     def overview(self) -> float:
-        return self.list(stores.RARE)
+        return self.list(shop.RARE)
 
     def find(self, beginning: str) -> float:  # noqa: ARG002 - the API does not find by beginnings
         return self._timed("GET", f"/v1/issues?limit={_LISTED}")
@@ -131,7 +131,7 @@ class Agenda:
         return self
 
     def _list(self, asker: Asker, random: Random) -> float:
-        return asker.list(random.choice((None, stores.COMMON, stores.RARE)))
+        return asker.list(random.choice((None, shop.COMMON, shop.RARE)))
 
     def _get(self, asker: Asker, random: Random) -> float:
         return asker.get(BUSIEST if random.random() < _OFTEN else self._any(random))
@@ -149,13 +149,13 @@ class Agenda:
 
     def _move(self, asker: Asker, random: Random) -> float:
         key = random.randrange(self.issues // self.agents) * self.agents + self.number + 1
-        issue = stores.issue_id(key)
-        before = self.moved.get(issue) or stores.status_of(key, self.issues)
-        after = stores.COMMON if before == "silenced" else "silenced"
+        issue = shop.issue_id(key)
+        before = self.moved.get(issue) or shop.status_of(key, self.issues)
+        after = shop.COMMON if before == "silenced" else "silenced"
         took = asker.move(issue, after)
         self.moves += 1
         self.moved[issue] = after
         return took
 
     def _any(self, random: Random) -> str:
-        return stores.issue_id(random.randint(1, self.issues))
+        return shop.issue_id(random.randint(1, self.issues))

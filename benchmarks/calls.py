@@ -14,11 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import rows, stores
+from benchmarks import rows, shop, stores
 from benchmarks.agents import NOTHING, Agent
 from benchmarks.measured import pin
 from benchmarks.rows import Row
-from benchmarks.stores import BUSIEST, PROJECT, Size
+from benchmarks.shop import BUSIEST, PROJECT, Size
 
 LISTED = 50
 FAR_PAGE = 400
@@ -58,8 +58,8 @@ class _Asked:
         self._agent = agent
         self.size = size
         self._others = cycle(range(2, size.issues + 1))
-        common = [row["id"] for row in self._page(status=stores.COMMON)["issues"]]
-        self._moves = cycle([(issue, status) for status in ("silenced", stores.COMMON) for issue in common])
+        common = [row["id"] for row in self._page(status=shop.COMMON)["issues"]]
+        self._moves = cycle([(issue, status) for status in ("silenced", shop.COMMON) for issue in common])
         self.pages = min(FAR_PAGE, size.issues // LISTED)
         self._cursor = self._walk(self.pages)
         self._event: str = agent.call("get_issue", issue_id=BUSIEST)["occurrences"][0]["event_id"]
@@ -71,10 +71,10 @@ class _Asked:
         return self._list()
 
     def common(self) -> float:
-        return self._list(status=stores.COMMON)
+        return self._list(status=shop.COMMON)
 
     def rare(self) -> float:
-        return self._list(status=stores.RARE)
+        return self._list(status=shop.RARE)
 
     def far_page(self) -> float:
         return self._list(cursor=self._cursor)
@@ -87,9 +87,7 @@ class _Asked:
 
     def comment(self) -> float:
         issue = next(self._others)
-        return self._timed(
-            "comment", issue_id=stores.issue_id(issue), project_id=PROJECT, body=f"It is number {issue}."
-        )
+        return self._timed("comment", issue_id=shop.issue_id(issue), project_id=PROJECT, body=f"It is number {issue}.")
 
     def overview(self) -> float:
         return self._timed("triage_overview", project_id=PROJECT)
@@ -192,7 +190,7 @@ def main() -> None:
     asked = parser.parse_args()
     sizes = FULL if asked.full else SMALL
     if asked.issues:
-        store, few = stores.of(asked.issues), stores.of(asked.issues // 2)
+        store, few = shop.of(asked.issues), shop.of(asked.issues // 2)
         sizes = replace(sizes, store=store, few=few, many=store)
     if asked.runs:
         sizes = replace(sizes, runs=asked.runs)

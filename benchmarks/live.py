@@ -16,11 +16,11 @@ from statistics import median
 
 import httpx2
 
-from benchmarks import rows, stores
+from benchmarks import rows, shop, stores
 from benchmarks.measured import pin
 from benchmarks.rest import ISSUES, serving
 from benchmarks.rows import Row
-from benchmarks.stores import BUSIEST, PROJECT, SECRET, Size
+from benchmarks.shop import BUSIEST, PROJECT, SECRET, Size
 from owlmetry_mcp.backends.live import LiveBackend, Wire
 from owlmetry_mcp.issues.filters import IssueFilter
 
@@ -60,7 +60,7 @@ async def _measured(endpoint: str, sizes: Sizes) -> list[Row]:
 
 
 def _pairs(backend: LiveBackend, client: httpx2.AsyncClient, issues: int) -> Iterator[_Pair]:
-    others = cycle(stores.issue_id(key) for key in range(2, issues + 1))
+    others = cycle(shop.issue_id(key) for key in range(2, issues + 1))
     issue, body = f"{ISSUES}/{BUSIEST}", "It is the retry."
 
     def posted() -> Awaitable[object]:
@@ -117,7 +117,7 @@ def main() -> None:
     asked = parser.parse_args()
     sizes = FULL if asked.full else SMALL
     if asked.issues:
-        sizes = replace(sizes, store=stores.of(asked.issues))
+        sizes = replace(sizes, store=shop.of(asked.issues))
     if asked.runs:
         sizes = replace(sizes, runs=asked.runs)
     print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")

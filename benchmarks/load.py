@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median, quantiles
 
-from benchmarks import events, rows, stores
+from benchmarks import events, rows, shop, stores
 from benchmarks.agendas import BODY, Agenda, Asker, OverMcp, OverRest
 from benchmarks.agents import Agent
 from benchmarks.events import Shape
 from benchmarks.measured import ROOT
 from benchmarks.rest import Connection, serving
 from benchmarks.rows import Row
-from benchmarks.stores import Size
+from benchmarks.shop import Size
 
 _AGENTS = 16
 _MOST_WAITED_MS = 100
@@ -155,7 +155,7 @@ def main() -> None:
     asked = parser.parse_args()
     sizes = replace(FULL if asked.full else SMALL, agents=asked.agents)
     if asked.issues:
-        sizes = replace(sizes, store=stores.of(asked.issues), ingested=asked.issues)
+        sizes = replace(sizes, store=shop.of(asked.issues), ingested=asked.issues)
     if asked.seconds:
         sizes = replace(sizes, seconds=asked.seconds)
     print(f"Python {platform.python_version()}, {sizes.seconds:g} s each\n")

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from benchmarks.agents import RefusedError
 from benchmarks.measured import ROOT
-from benchmarks.stores import PROJECT, SECRET
+from benchmarks.shop import PROJECT, SECRET
 
 ISSUES = f"/v1/projects/{PROJECT}/issues"
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import events, stores
+from benchmarks import events, filling, shop
 from benchmarks.events import Shape
-from benchmarks.stores import Size
+from benchmarks.shop import Size
 from owlmetry_mcp.issues.events import Terms, checked
 from owlmetry_mcp.issues.fingerprints import fingerprint
 from tests.world import ROOT
@@ -191,7 +191,7 @@ def verdict(row: dict[str, Any]) -> str:
 
 def test_the_stores_to_measure_on_are_sound(tmp_path: Path) -> None:
     """Their counts, what they say of when issues were seen, and all that the check looks at."""
-    stores.make(tmp_path / "store.db", Size(issues=200, occurrences=4_000), datetime.now(UTC))
+    filling.make(tmp_path / "store.db", Size(issues=200, occurrences=4_000), datetime.now(UTC))
     command = [sys.executable, "-m", "owlmetry_mcp", "check", "--store", str(tmp_path / "store.db")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert {line.partition(" ")[0] for line in done.stdout.splitlines()} == {"ok"}
@@ -201,16 +201,16 @@ def test_the_stores_to_measure_on_are_sound(tmp_path: Path) -> None:
 def test_the_stores_to_measure_on_are_the_same_every_time_and_of_the_shape_asked_for(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("one.db", "another.db")]
     for path in paths:
-        stores.make(path, Size(issues=600, occurrences=9_000), datetime(2026, 10, 21, tzinfo=UTC))
+        filling.make(path, Size(issues=600, occurrences=9_000), datetime(2026, 10, 21, tzinfo=UTC))
     one, another = (everything(path) for path in paths)
     assert one == another
     statuses = Counter(row[3] for row in one["issues"])
     assert statuses.total() == len(one["issues"]) == 600
-    assert statuses[stores.RARE] >= 50
-    assert statuses[stores.COMMON] == max(statuses.values())
+    assert statuses[shop.RARE] >= 50
+    assert statuses[shop.COMMON] == max(statuses.values())
     assert len(one["occurrences"]) == 9_000
     hits = Counter(row[2] for row in one["occurrences"])
-    assert hits.most_common(1)[0][0] == next(row[0] for row in one["issues"] if row[1] == stores.BUSIEST)
+    assert hits.most_common(1)[0][0] == next(row[0] for row in one["issues"] if row[1] == shop.BUSIEST)
     assert {row[2] for row in one["issues"]} == {1, 2, 3, 4, 5}
 
 
