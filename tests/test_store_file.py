@@ -51,7 +51,7 @@ def test_a_new_store_is_durable_strict_and_whole(path: Path) -> None:
     with Store(path) as store:
         for lane in (store._reads, store._writes):  # noqa: SLF001 - what each connection was set to, only it can tell
             pragmas = ("journal_mode", "synchronous", "foreign_keys", "user_version")
-            values = [lane._connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in pragmas]  # noqa: SLF001
+            values = [lane.connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in pragmas]
             assert values == ["wal", 2, 1, len(schema.MIGRATIONS)]
         tables = store.read(lambda tx: tx.all("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'"))
     assert {name for name, strict in tables if not strict} <= {"sqlite_schema", "sqlite_sequence"}

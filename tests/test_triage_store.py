@@ -89,7 +89,7 @@ LARGE = {"issues", "i", "occurrences", "o", "events", "e", "audit", "comments", 
 @pytest.mark.parametrize("read", READS)
 async def test_no_large_table_is_read_but_by_an_index(world: World, read: str) -> None:
     statements: list[str] = []
-    connection = world.store._reads._connection  # noqa: SLF001 - what SQLite is asked, nothing else can show
+    connection = world.store._reads.connection  # noqa: SLF001 - what SQLite is asked, nothing else can show
     connection.set_trace_callback(statements.append)
     await READS[read](world.acting_as("observer"))
     connection.set_trace_callback(None)

@@ -246,7 +246,7 @@ async def test_a_list_of_many_apps_is_one_list(world: World) -> None:
 
 async def test_every_page_is_sought_in_the_index(world: World) -> None:
     statements: list[str] = []
-    connection = world.store._reads._connection  # noqa: SLF001 - what SQLite is asked, nothing else can show
+    connection = world.store._reads.connection  # noqa: SLF001 - what SQLite is asked, nothing else can show
     connection.set_trace_callback(statements.append)
     await walk(world.acting_as("agent"), 4, IssueFilter(status="new"))
     connection.set_trace_callback(None)

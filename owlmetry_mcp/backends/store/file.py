@@ -8,8 +8,10 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from owlmetry_mcp.backends.store import ids
+from owlmetry_mcp.backends.store.beside import drop_anothers_log, refuse_a_log_alone
 from owlmetry_mcp.backends.store.schema import MIGRATIONS
 from owlmetry_mcp.backends.store.transactions import (
     BUSY_TIMEOUT_SECONDS,
@@ -29,7 +31,34 @@ _PAGE_BYTES = 8192  # events are long rows, and a batch of them writes fewer pag
 _MAGIC = b"SQLite format 3\0"
 
 
-def open_file(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> sqlite3.Connection:
+class Place(NamedTuple):
+    """Which file it is, whatever its name: of two that are there at once no two have the same."""
+
+    device: int
+    inode: int
+
+
+class Opened(NamedTuple):
+    connection: sqlite3.Connection
+    place: Place
+
+
+def place_of(path: Path) -> Place | None:
+    """The file that bears that name now; None where there is none.
+
+    Raises:
+        StoreError: it cannot be looked for.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 - before and behind each write, and Path.stat() takes twice as long
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unopened(path, error) from error
+    return Place(found.st_dev, found.st_ino)
+
+
+def open_file(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> Opened:
     """A connection to the store at `path`. Where there is none, a new one is made and `fill` gives it its first rows.
 
     Raises:
@@ -43,7 +72,17 @@ def open_file(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> 
         )
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists() raises for what cannot be looked at
         _create(path, clock, fill)
-    _recognise(path)
+    return open_again(path, clock)
+
+
+def open_again(path: Path, clock: Clock) -> Opened:
+    """As `open_file`, of a store that is there.
+
+    Raises:
+        StoreError: there is no file, it is no store, or of a newer version.
+    """
+    place = _recognise(path)
+    drop_anothers_log(path)
     with translated(path):
         connection = connect(path)
         try:
@@ -51,7 +90,7 @@ def open_file(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> 
         except BaseException:
             connection.close()
             raise
-    return connection
+    return Opened(connection, place)
 
 
 def open_as_it_is(path: Path) -> sqlite3.Connection:
@@ -61,6 +100,7 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
         StoreError: there is no file, it is no store, or of a newer version.
     """
     _recognise(path)
+    drop_anothers_log(path)
     with translated(path):
         connection = connect(path)
         try:
@@ -104,6 +144,7 @@ def _create(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> No
 
     Of two processes that do this at once, one wins and the other's is dropped.
     """
+    refuse_a_log_alone(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # 0600
@@ -143,24 +184,31 @@ def _put_in_place(draft: Path, path: Path) -> None:
             lock.unlink(missing_ok=True)  # by now there is a store, so nobody who comes later moves a draft
 
 
-def _recognise(path: Path) -> None:
+def _recognise(path: Path) -> Place:
     """Read the file's header with nothing that could write: SQLite's own opening may leave files beside it."""
     try:
         header = b""
-        if not stat.S_ISFIFO(path.stat().st_mode):  # reading one would wait for whoever writes to it
+        found = path.stat()
+        if not stat.S_ISFIFO(found.st_mode):  # reading one would wait for whoever writes to it
             with path.open("rb") as file:
+                found = os.fstat(file.fileno())
                 header = file.read(_HEADER_BYTES)
     except OSError as error:
-        raise StoreError(
-            f"The store {path} cannot be opened: {error.strerror}",
-            "Name another file with --store or OWLMETRY_STORE.",
-        ) from error
+        raise _unopened(path, error) from error
     if header[:16] != _MAGIC or int.from_bytes(header[68:72]) != APPLICATION_ID:
         raise StoreError(
             f"{path} is not a store of owlmetry-mcp; it was left as it is",
             "Name another file with --store or OWLMETRY_STORE.",
         )
     _refuse_newer(path, int.from_bytes(header[60:64]))
+    return Place(found.st_dev, found.st_ino)
+
+
+def _unopened(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"The store {path} cannot be opened: {error.strerror}",
+        "Name another file with --store or OWLMETRY_STORE.",
+    )
 
 
 def _refuse_newer(path: Path, version: int) -> None:

@@ -2,17 +2,26 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Self, TypeVar
 
 from owlmetry_mcp.backends.store import first_start
-from owlmetry_mcp.backends.store.file import open_file
-from owlmetry_mcp.backends.store.transactions import Clock, Transaction, connect, transaction, translated
+from owlmetry_mcp.backends.store.file import Place, open_again, open_file, place_of
+from owlmetry_mcp.backends.store.transactions import (
+    Clock,
+    Transaction,
+    connect,
+    passes_by_itself,
+    transaction,
+    translated,
+)
 from owlmetry_mcp.issues import times
+from owlmetry_mcp.issues.errors import StoreError
 
 Result = TypeVar("Result")
 _MUCH = ("PRAGMA cache_size = -65536", "PRAGMA wal_autocheckpoint = 10000")
@@ -27,51 +36,135 @@ class Store:
     Reads and writes go by a connection and a thread each, so that a read never waits for a write, nor the event loop
     for either. `close()` it, or use it as a context manager.
 
+    A file that is deleted, or has another put in its place, is noticed before anything is read or written, and told
+    once; what is there from then on is used. So is a file that could not be used, once it can be.
+
     Raises:
         StoreError: the file is no store, is of a newer version, or cannot be made.
     """
 
     def __init__(self, path: Path, clock: Clock = times.now, fill: Work[None] = first_start.fill) -> None:
         self.path = path
-        self._writes = _Lane("store-writes", open_file(path, clock, fill), path, clock, writing=True)
+        self._clock = clock
+        self._openings = 0
+        self._place: Place | None = None
+        """The file that the connections are to; None where they are not to be used."""
+        connection, place = open_file(path, clock, fill)
+        self._writes = _Lane("store-writes", connection, writing=True)
         try:
             with translated(path):
-                self._reads = _Lane("store-reads", connect(path), path, clock, writing=False)
+                self._reads = _Lane("store-reads", connect(path), writing=False)
         except BaseException:
-            self._writes.close()
+            connection.close()
             raise
+        self._place = place
 
     def read(self, work: Work[Result]) -> Result:
         """What `work` makes of one consistent view of the store."""
-        return self._reads.do(work)
+        return self._do(self._reads, work)
 
     def write(self, work: Work[Result]) -> Result:
         """What `work` returns, once all it wrote is kept, durably. If it raises, nothing is."""
-        return self._writes.do(work)
+        return self._do(self._writes, work)
 
     async def reading(self, work: Work[Result]) -> Result:
         """`read`, in another thread."""
-        return await self._reads.do_in_thread(work)
+        return await self._do_in_thread(self._reads, work)
 
     async def writing(self, work: Work[Result]) -> Result:
         """`write`, in another thread. Cancelled, it is still done if it has begun, and wholly."""
-        return await self._writes.do_in_thread(work)
+        return await self._do_in_thread(self._writes, work)
 
     async def version(self) -> str:
-        """Another text after every commit, of any connection in any process; and every hour, since what is shown of
-        issues goes by their age, too.
+        """Another text after every commit, of any connection in any process; for another file; and every hour, since
+        what is shown of issues goes by their age, too.
 
         The reads' connection never commits anything itself, so that SQLite's counter of others' commits misses none.
         """
-        return await self.reading(lambda tx: f"{tx.one('PRAGMA data_version')[0]} {tx.now[:_TO_THE_HOUR]}")
+
+        def work(tx: Transaction) -> str:
+            return f"{self._openings} {tx.one('PRAGMA data_version')[0]} {tx.now[:_TO_THE_HOUR]}"
+
+        return await self.reading(work)
 
     def expect_much(self) -> None:
         """Have the writes cached in more memory, and moved from the log to the file's own pages less often."""
-        self._writes.configure(_MUCH)
+        with self._writes.lock, translated(self.path):
+            for pragma in _MUCH:
+                self._writes.connection.execute(pragma)
+
+    def _do(self, lane: "_Lane", work: Work[Result]) -> Result:
+        while True:
+            with lane.lock:
+                if self._is_there():
+                    return self._done(lane, work)
+            self._renew()
+
+    async def _do_in_thread(self, lane: "_Lane", work: Work[Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(lane.thread, self._do, lane, work)
+
+    def _is_there(self) -> bool:
+        """Whether the connections are to the file that bears the store's name, and may be used."""
+        return self._place is not None and place_of(self.path) == self._place
+
+    def _done(self, lane: "_Lane", work: Work[Result]) -> Result:
+        try:
+            with transaction(lane.connection, self.path, self._clock, writing=lane.writing) as tx:
+                result = work(tx)
+        except StoreError as error:
+            if not passes_by_itself(error):
+                self._place = None
+            raise
+        if lane.writing and not self._is_there():
+            raise StoreError(
+                f"The store {self.path} was deleted or replaced while this was written to it",
+                "It is not in the file that is there now.",
+            )
+        return result
+
+    def _renew(self) -> None:
+        """Open the file that is there, in place of one that is not, or could not be used.
+
+        Raises:
+            StoreError: there is none, or it cannot be used; or it took the place of the one in use, which is told once.
+        """
+        with self._writes.lock, self._reads.lock:
+            if self._is_there():  # the other lane was faster
+                return
+            there, was_used = place_of(self.path), self._place is not None
+            self._let_go()
+            if there is None:
+                raise StoreError(
+                    f"The store {self.path} is gone: it was deleted or moved while it was in use",
+                    "Nothing was changed. Put it back, or restart this to begin a new one.",
+                )
+            if was_used:
+                raise StoreError(
+                    f"The store {self.path} was replaced by another file while it was in use",
+                    "Nothing was changed. From now on that one is used; look what it holds, then try again.",
+                )
+            opened = open_again(self.path, self._clock)
+            self._writes.connection = opened.connection
+            with translated(self.path):
+                self._reads.connection = connect(self.path)
+            self._openings += 1
+            self._place = opened.place
+
+    def _let_go(self) -> None:
+        """Close the connections. If their file was moved, what the log holds goes into it first, wherever it is now;
+        SQLite would give the log to the file that bears the name.
+        """
+        with suppress(sqlite3.Error, StoreError):
+            if self._place is not None and not self._is_there():
+                self._writes.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._place = None
+        for lane in (self._writes, self._reads):
+            lane.connection.close()
 
     def close(self) -> None:
-        self._writes.close()
-        self._reads.close()
+        for lane in (self._writes, self._reads):
+            lane.thread.shutdown(wait=True, cancel_futures=True)
+        self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -85,26 +178,8 @@ class Store:
 class _Lane:
     """A connection and the one thread it works in, a transaction at a time."""
 
-    def __init__(self, name: str, connection: sqlite3.Connection, path: Path, clock: Clock, *, writing: bool) -> None:
-        self._connection = connection
-        self._path = path
-        self._clock = clock
-        self._writing = writing
-        self._thread = ThreadPoolExecutor(1, name)
-        self._lock = Lock()
-
-    def configure(self, pragmas: Iterable[str]) -> None:
-        with self._lock, translated(self._path):
-            for pragma in pragmas:
-                self._connection.execute(pragma)
-
-    def do(self, work: Work[Result]) -> Result:
-        with self._lock, transaction(self._connection, self._path, self._clock, writing=self._writing) as tx:
-            return work(tx)
-
-    async def do_in_thread(self, work: Work[Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.do, work)
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
-        self._connection.close()
+    def __init__(self, name: str, connection: sqlite3.Connection, *, writing: bool) -> None:
+        self.connection = connection
+        self.writing = writing
+        self.thread = ThreadPoolExecutor(1, name)
+        self.lock = Lock()

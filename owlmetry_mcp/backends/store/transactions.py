@@ -103,8 +103,14 @@ _REMEDIES = {
     sqlite3.SQLITE_FULL: ("has no room to grow: the disk is full", "Nothing was changed; make room, then try again."),
     sqlite3.SQLITE_READONLY: ("cannot be written to", "Nothing was changed; check the file's permissions."),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Check that the file and its directory exist and are yours."),
-    sqlite3.SQLITE_IOERR: ("cannot be read or written: the disk reports an error", "Nothing was changed."),
-    sqlite3.SQLITE_CORRUPT: ("is damaged", "Restore it from a copy."),
+    sqlite3.SQLITE_IOERR: (
+        "cannot be read or written: the disk reports an error",
+        "Nothing was changed; look at the disk and its limits, then try again.",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "is damaged",
+        "Nothing was changed. `owlmetry-mcp check` says what is wrong; restore the store from a copy.",
+    ),
     sqlite3.SQLITE_NOTADB: ("is not a store", "Name another file with --store or OWLMETRY_STORE."),
 }
 
@@ -123,6 +129,12 @@ def translated(path: Path) -> Iterator[None]:
         happened, remedy = _REMEDIES.get(primary, (f"failed ({name})", "Nothing was changed."))
         kind = StoreBusyError if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else StoreError
         raise kind(f"The store {path} {happened}", remedy) from error
+
+
+def passes_by_itself(error: StoreError) -> bool:
+    """Whether the connection that met it is as good as before, once another program lets go or the disk has room."""
+    code = getattr(error.__cause__, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 
 
 def is_collision(error: sqlite3.IntegrityError) -> bool:

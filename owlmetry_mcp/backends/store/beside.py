@@ -1,0 +1,83 @@
+"""What SQLite keeps beside a store: its log, and the log's index. It finds both by their names alone.
+
+So a file that is put in the place of a store that is in use would be given the log of the one before it.
+"""
+
+import fcntl
+import os
+import struct
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from owlmetry_mcp.issues.errors import StoreError
+
+_FLOCK = "qqihh" if sys.platform == "darwin" else "hhqqi"
+
+
+class _Bytes(NamedTuple):
+    """What those who use a file keep locked of it, as SQLite's file format has it."""
+
+    start: int
+    length: int
+
+
+_OF_A_DATABASE = _Bytes(0x40000002, 510)
+_OF_AN_INDEX = _Bytes(128, 1)
+
+
+def drop_anothers_log(path: Path) -> None:
+    """Take the log's name from a log that programs use of which none uses the file at `path`.
+
+    It is of the file that was there before. They go on with it, as they do with that file, and nothing in it is lost.
+    """
+    real = os.path.realpath(path)
+    for _ in range(2):  # twice, as a program may close both files between the questions
+        if not _is_used(f"{real}-shm", _OF_AN_INDEX) or _is_used(real, _OF_A_DATABASE):
+            return
+    for end in ("-wal", "-shm"):
+        Path(f"{real}{end}").unlink(missing_ok=True)
+
+
+def refuse_a_log_alone(path: Path) -> None:
+    """Keep a new store from a log that an older one of its name left behind, and that one from losing it.
+
+    Raises:
+        StoreError: there is a log with something in it, and no store.
+    """
+    log = Path(f"{os.path.realpath(path)}-wal")
+    try:
+        is_left = log.stat().st_size > 0 and not path.exists()  # in this order, as another process may make the store
+    except OSError:
+        return
+    if is_left:
+        raise StoreError(
+            f"The store {path} is gone, but its log, {log.name}, is still there",
+            f"Put the store back beside it, for the log holds its latest changes; or remove {log} to begin a new one.",
+        )
+
+
+def _is_used(file: str, locked: _Bytes) -> bool:
+    """Whether another process has locked any of these bytes; not, where that cannot be told."""
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, _asked(locked))
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return _kind(answer) != fcntl.F_UNLCK
+
+
+def _asked(locked: _Bytes) -> bytes:
+    if sys.platform == "darwin":
+        return struct.pack(_FLOCK, *locked, 0, fcntl.F_WRLCK, os.SEEK_SET)
+    return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, *locked, 0)
+
+
+def _kind(answer: bytes) -> int:
+    fields = struct.unpack(_FLOCK, answer)
+    return int(fields[3 if sys.platform == "darwin" else 0])
