@@ -44,7 +44,7 @@ class Servers:
 
     def _start(self) -> Link:
         if self._subject == "stdio":
-            return StdioLink(self._path, AUTHOR, self._project)
+            return StdioLink(self._path, self._project, OWLMETRY_AGENT_NAME=AUTHOR)
         return ApiLink(self._path, self._project)
 
     def round(self, tally: Tally) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
@@ -13,6 +14,7 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.durability.privileges import without_override
 from tests.durability.streams import Write
 from tests.test_stdio import COMMAND, message
 
@@ -24,10 +26,11 @@ class Refusal(Exception):  # noqa: N818 - an answer, though not the one that was
 
 
 class Link:
-    def __init__(self, *arguments: str, stdin: int = subprocess.PIPE, **environment: str) -> None:
+    def __init__(self, *arguments: str, environment: Mapping[str, str], stdin: int = subprocess.PIPE) -> None:
         self.process = subprocess.Popen(
             [*COMMAND, *arguments],
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **environment},
+            preexec_fn=without_override(),  # noqa: PLW1509 - no lock is taken in it
         )  # fmt: skip
         self._reader = Thread(target=self._read)
         self._reader.start()
@@ -55,12 +58,12 @@ class Link:
 
 
 class StdioLink(Link):
-    def __init__(self, store: Path, name: str, project_id: str) -> None:
+    def __init__(self, store: Path, project_id: str, **environment: str) -> None:
         self._lock = Lock()
         self._waiting: dict[int, Future[Answer | None]] = {}
         self._numbers = count(1)
         self._is_over = False
-        super().__init__("--store", str(store), "--project-id", project_id, OWLMETRY_AGENT_NAME=name)
+        super().__init__("--store", str(store), "--project-id", project_id, environment=environment)
 
     def ask(self, _: str, write: Write) -> Answer | None:
         """The answer; None where it ended before there was one.
@@ -99,12 +102,22 @@ class StdioLink(Link):
                 unanswered.set_result(None)
 
 
+_ROUTES = {
+    "get_issue": ("GET", ""),
+    "update_status": ("PATCH", ""),
+    "comment": ("POST", "/comments"),
+    "edit_comment": ("PATCH", "/comments/{}"),
+    "delete_comment": ("DELETE", "/comments/{}"),
+    "merge": ("POST", "/merge"),
+}
+
+
 class ApiLink(Link):
     def __init__(self, store: Path, project_id: str) -> None:
         self._project = f"/v1/projects/{project_id}/issues"
         self._address: Future[str] = Future()
         self._connections: dict[str, http.client.HTTPConnection] = {}
-        super().__init__("api", "--port", "0", "--store", str(store), stdin=subprocess.DEVNULL)
+        super().__init__("api", "--port", "0", "--store", str(store), environment={}, stdin=subprocess.DEVNULL)
 
     def ask(self, secret: str, write: Write) -> Answer | None:
         """As `StdioLink.ask`, as the bearer of a key."""
@@ -131,18 +144,9 @@ class ApiLink(Link):
         fields = dict(write.arguments)
         if write.tool == "ingest":
             return "POST", "/v1/ingest", fields
-        issue = f"{self._project}/{fields.pop('target_issue_id', None) or fields.pop('issue_id')}"
-        match write.tool:
-            case "comment":
-                return "POST", f"{issue}/comments", fields
-            case "edit_comment":
-                return "PATCH", f"{issue}/comments/{fields.pop('comment_id')}", fields
-            case "delete_comment":
-                return "DELETE", f"{issue}/comments/{fields.pop('comment_id')}", {}
-            case "merge":
-                return "POST", f"{issue}/merge", fields
-            case _:
-                return "PATCH", issue, fields
+        method, path = _ROUTES[write.tool]
+        issue = fields.pop("target_issue_id", None) or fields.pop("issue_id")
+        return method, f"{self._project}/{issue}{path.format(fields.pop('comment_id', ''))}", fields
 
     def _read(self) -> None:
         assert self.process.stdout

@@ -19,7 +19,7 @@ ISSUES = 8
 
 
 class Merges:
-    def __init__(self, directory: Path, random: Random, occurrences: int = 3_000) -> None:
+    def __init__(self, directory: Path, random: Random, occurrences: int) -> None:
         self._random = random
         self._path = directory / "store.db"
         self._copy = directory / "copy.db"
@@ -51,7 +51,7 @@ class Merges:
 
     def _killed(self, write: Write) -> Answer | None:
         """The answer, if it came before."""
-        link = StdioLink(self._path, AUTHOR, self._project)
+        link = StdioLink(self._path, self._project, OWLMETRY_AGENT_NAME=AUTHOR)
         link.ask("", Write("whoami", {}, {}))
         answers: list[Answer | None] = []
         asking = Thread(target=lambda: answers.append(self._timed(link, write)))

@@ -16,7 +16,12 @@ class Tally:
     faults: list[str] = field(default_factory=list)
 
 
-def table(tallies: Sequence[Tally]) -> str:
-    head = ("killed", "rounds", "acknowledged", "under way: kept", "not kept", "faults")
-    rows = [head, *((it.subject, it.rounds, it.acknowledged, it.kept, it.not_kept, len(it.faults)) for it in tallies)]
-    return "\n".join("  ".join(f"{cell:>{len(name)}}" for cell, name in zip(row, head, strict=True)) for row in rows)
+HEAD = ("subject", "rounds", "acknowledged", "under way: kept", "not kept", "faults")
+
+
+def line(cells: Sequence[object]) -> str:
+    return "  ".join(f"{cell:>{len(name)}}" for cell, name in zip(cells, HEAD, strict=True))
+
+
+def row(it: Tally) -> str:
+    return line((it.subject, it.rounds, it.acknowledged, it.kept, it.not_kept, len(it.faults)))

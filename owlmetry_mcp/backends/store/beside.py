@@ -5,13 +5,16 @@ So a file that is put in the place of a store that is in use would be given the 
 
 import fcntl
 import os
+import stat
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from owlmetry_mcp.issues.errors import StoreError
 
+_ENDS = ("-wal", "-shm")
 _FLOCK = "qqihh" if sys.platform == "darwin" else "hhqqi"
 
 
@@ -35,8 +38,20 @@ def drop_anothers_log(path: Path) -> None:
     for _ in range(2):  # twice, as a program may close both files between the questions
         if not _is_used(f"{real}-shm", _OF_AN_INDEX) or _is_used(real, _OF_A_DATABASE):
             return
-    for end in ("-wal", "-shm"):
+    for end in _ENDS:
         Path(f"{real}{end}").unlink(missing_ok=True)
+
+
+def share_permissions(path: Path) -> None:
+    """Let the log be written by whom the file may be, as SQLite has it when it makes one: a log that was made while the
+    file was read-only stays so else, and keeps the file from being written to.
+    """
+    real = os.path.realpath(path)
+    with suppress(OSError):
+        mode = stat.S_IMODE(Path(real).stat().st_mode)
+        for beside in (Path(f"{real}{end}") for end in _ENDS):
+            if stat.S_IMODE(beside.stat().st_mode) != mode:
+                beside.chmod(mode)
 
 
 def refuse_a_log_alone(path: Path) -> None:

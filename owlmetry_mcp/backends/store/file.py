@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from owlmetry_mcp.backends.store import ids
-from owlmetry_mcp.backends.store.beside import drop_anothers_log, refuse_a_log_alone
+from owlmetry_mcp.backends.store.beside import drop_anothers_log, refuse_a_log_alone, share_permissions
 from owlmetry_mcp.backends.store.schema import MIGRATIONS
 from owlmetry_mcp.backends.store.transactions import (
     BUSY_TIMEOUT_SECONDS,
@@ -83,6 +83,7 @@ def open_again(path: Path, clock: Clock) -> Opened:
     """
     place = _recognise(path)
     drop_anothers_log(path)
+    share_permissions(path)
     with translated(path):
         connection = connect(path)
         try:
@@ -101,6 +102,7 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
     """
     _recognise(path)
     drop_anothers_log(path)
+    share_permissions(path)
     with translated(path):
         connection = connect(path)
         try:

@@ -1,6 +1,7 @@
 """An open store: its two connections, each with a thread of its own, and the clock it goes by."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,8 @@ class Store:
         self._openings = 0
         self._place: Place | None = None
         """The file that the connections are to; None where they are not to be used."""
+        self._may_write = True
+        """A connection to a file that is read-only stays so, even where the file does not."""
         connection, place = open_file(path, clock, fill)
         self._writes = _Lane("store-writes", connection, writing=True)
         try:
@@ -57,7 +60,7 @@ class Store:
         except BaseException:
             connection.close()
             raise
-        self._place = place
+        self._opened(place)
 
     def read(self, work: Work[Result]) -> Result:
         """What `work` makes of one consistent view of the store."""
@@ -94,14 +97,20 @@ class Store:
                 self._writes.connection.execute(pragma)
 
     def _do(self, lane: "_Lane", work: Work[Result]) -> Result:
+        is_renewed = False
         while True:
             with lane.lock:
-                if self._is_there():
+                if self._is_there() and (self._may_write or is_renewed or not lane.writing):
                     return self._done(lane, work)
             self._renew()
+            is_renewed = True
 
     async def _do_in_thread(self, lane: "_Lane", work: Work[Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(lane.thread, self._do, lane, work)
+
+    def _opened(self, place: Place) -> None:
+        self._may_write = os.access(self.path, os.W_OK)
+        self._place = place
 
     def _is_there(self) -> bool:
         """Whether the connections are to the file that bears the store's name, and may be used."""
@@ -129,26 +138,25 @@ class Store:
             StoreError: there is none, or it cannot be used; or it took the place of the one in use, which is told once.
         """
         with self._writes.lock, self._reads.lock:
-            if self._is_there():  # the other lane was faster
+            there, before = place_of(self.path), self._place
+            if there is not None and there == before and self._may_write:  # the other lane was faster
                 return
-            there, was_used = place_of(self.path), self._place is not None
             self._let_go()
             if there is None:
                 raise StoreError(
                     f"The store {self.path} is gone: it was deleted or moved while it was in use",
                     "Nothing was changed. Put it back, or restart this to begin a new one.",
                 )
-            if was_used:
+            if before not in (None, there):
                 raise StoreError(
                     f"The store {self.path} was replaced by another file while it was in use",
                     "Nothing was changed. From now on that one is used; look what it holds, then try again.",
                 )
-            opened = open_again(self.path, self._clock)
-            self._writes.connection = opened.connection
+            self._writes.connection, place = open_again(self.path, self._clock)
             with translated(self.path):
                 self._reads.connection = connect(self.path)
             self._openings += 1
-            self._place = opened.place
+            self._opened(place)
 
     def _let_go(self) -> None:
         """Close the connections. If their file was moved, what the log holds goes into it first, wherever it is now;
