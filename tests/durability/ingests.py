@@ -15,7 +15,7 @@ from tests.durability.ground import error, looked_at, wrongs
 from tests.durability.tally import Tally
 from tests.test_stdio import COMMAND
 
-MOST_EVENTS = 2_000
+MOST_EVENTS = 5_000
 STORE_EVENTS = 40_000
 """After which a new store is begun, so that looking at it stays quick; making one is interrupted, too."""
 _BYTES_AT_ONCE = 8_192

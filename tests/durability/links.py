@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 from threading import Lock, Thread
@@ -116,7 +116,6 @@ class ApiLink(Link):
     def __init__(self, store: Path, project_id: str) -> None:
         self._project = f"/v1/projects/{project_id}/issues"
         self._address: Future[str] = Future()
-        self._connections: dict[str, http.client.HTTPConnection] = {}
         super().__init__("api", "--port", "0", "--store", str(store), environment={}, stdin=subprocess.DEVNULL)
 
     def ask(self, secret: str, write: Write) -> Answer | None:
@@ -126,13 +125,11 @@ class ApiLink(Link):
             return None
         method, path, fields = self._request(write)
         headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-        connection = self._connections.setdefault(
-            secret, http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
-        )
         try:
-            connection.request(method, path, json.dumps(fields), headers)
-            answer = connection.getresponse()
-            content = answer.read()
+            with closing(http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)) as connection:
+                connection.request(method, path, json.dumps(fields), headers)
+                answer = connection.getresponse()
+                content = answer.read()
         except (OSError, http.client.HTTPException):
             return None
         if answer.status >= http.client.BAD_REQUEST:
@@ -153,8 +150,3 @@ class ApiLink(Link):
         line = self.process.stdout.readline().decode()
         self._address.set_result(line.rpartition(" ")[2].strip() if line.endswith("\n") else "")
         self.process.stdout.read()
-
-    def kill(self) -> None:
-        super().kill()
-        for connection in self._connections.values():
-            connection.close()

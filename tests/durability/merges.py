@@ -23,7 +23,7 @@ class Merges:
         self._random = random
         self._path = directory / "store.db"
         self._copy = directory / "copy.db"
-        self._seconds = 0.2
+        self._seconds = 1.0
         """What a merge takes, going by those before."""
         self._project, (party,) = prepare(self._path, ["Ada"])
         grow(self._path, party.app_id, random, ISSUES, occurrences)
@@ -56,7 +56,7 @@ class Merges:
         answers: list[Answer | None] = []
         asking = Thread(target=lambda: answers.append(self._timed(link, write)))
         asking.start()
-        patience = self._random.uniform(0, 1.3) * self._seconds
+        patience = self._random.uniform(0.2, 1.2) * self._seconds
         link.outlives(patience)
         link.kill()
         asking.join()
