@@ -218,6 +218,21 @@ def test_a_store_that_is_replaced_while_it_is_written_to_is_not_said_to_hold_it(
     assert wrongs(path) == []
 
 
+def test_a_write_is_done_though_a_read_meets_damage_at_the_same_time(path: Path) -> None:
+    with Store(path) as store:
+
+        def damaged(_: transactions.Transaction) -> None:
+            raise sqlite3.DatabaseError
+
+        def work(tx: transactions.Transaction) -> None:
+            tx.run("UPDATE teams SET name = 'written'")
+            with pytest.raises(StoreError, match="is damaged"):
+                store.read(damaged)
+
+        store.write(work)
+        assert store.read(names) == [("written",)]
+
+
 def names(tx: transactions.Transaction) -> list[Any]:
     return tx.all("SELECT name FROM teams")
 

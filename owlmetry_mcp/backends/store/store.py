@@ -100,8 +100,9 @@ class Store:
         is_renewed = False
         while True:
             with lane.lock:
-                if self._is_there() and (self._may_write or is_renewed or not lane.writing):
-                    return self._done(lane, work)
+                place = self._place
+                if self._is_at(place) and (self._may_write or is_renewed or not lane.writing):
+                    return self._done(lane, work, place)
             self._renew()
             is_renewed = True
 
@@ -112,11 +113,10 @@ class Store:
         self._may_write = os.access(self.path, os.W_OK)
         self._place = place
 
-    def _is_there(self) -> bool:
-        """Whether the connections are to the file that bears the store's name, and may be used."""
-        return self._place is not None and place_of(self.path) == self._place
+    def _is_at(self, place: Place | None) -> bool:
+        return place is not None and place_of(self.path) == place
 
-    def _done(self, lane: "_Lane", work: Work[Result]) -> Result:
+    def _done(self, lane: "_Lane", work: Work[Result], place: Place | None) -> Result:
         try:
             with transaction(lane.connection, self.path, self._clock, writing=lane.writing) as tx:
                 result = work(tx)
@@ -124,12 +124,19 @@ class Store:
             if not passes_by_itself(error):
                 self._place = None
             raise
-        if lane.writing and not self._is_there():
+        if lane.writing and not self._is_still_at(place):
             raise StoreError(
                 f"The store {self.path} was deleted or replaced while this was written to it",
                 "It is not in the file that is there now.",
             )
         return result
+
+    def _is_still_at(self, place: Place | None) -> bool:
+        """Where that can no longer be told, what is written is taken to be where it was just before."""
+        try:
+            return self._is_at(place)
+        except StoreError:
+            return True
 
     def _renew(self) -> None:
         """Open the file that is there, in place of one that is not, or could not be used.
@@ -162,8 +169,8 @@ class Store:
         """Close the connections. If their file was moved, what the log holds goes into it first, wherever it is now;
         SQLite would give the log to the file that bears the name.
         """
-        with suppress(sqlite3.Error, StoreError):
-            if self._place is not None and not self._is_there():
+        with suppress(sqlite3.Error):
+            if self._place is not None and not self._is_still_at(self._place):
                 self._writes.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._place = None
         for lane in (self._writes, self._reads):
