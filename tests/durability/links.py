@@ -14,7 +14,7 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.durability.privileges import without_override
+from tests.durability.privileges import obeying_permissions
 from tests.durability.streams import Write
 from tests.test_stdio import COMMAND, message
 
@@ -28,9 +28,8 @@ class Refusal(Exception):  # noqa: N818 - an answer, though not the one that was
 class Link:
     def __init__(self, *arguments: str, environment: Mapping[str, str], stdin: int = subprocess.PIPE) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            obeying_permissions(*COMMAND, *arguments),
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **environment},
-            preexec_fn=without_override(),  # noqa: PLW1509 - no lock is taken in it
         )  # fmt: skip
         self._reader = Thread(target=self._read)
         self._reader.start()

@@ -23,7 +23,7 @@ from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import StoreError
 from tests.agent import agent_of
 from tests.durability.ground import error, grow, looked_at, prepare, wrongs
-from tests.durability.privileges import without_override
+from tests.durability.privileges import obeying_permissions
 from tests.durability.served import FACES, Served, comments
 from tests.test_stdio import COMMAND
 from tests.world import SYMBOLS, World
@@ -88,11 +88,9 @@ def test_an_ingest_without_room_says_so_and_the_next_takes_in_all(path: Path, tm
     events.write_text("\n".join(map(json.dumps, rows)))
     command = [*COMMAND, "ingest", str(events), "--app", "Ada", "--store", str(path)]
 
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-
+    limited = ["/bin/sh", "-c", 'ulimit -f 400 && exec "$@"', "sh", *command]
     before = counts(path)
-    done = subprocess.run(command, capture_output=True, check=False, preexec_fn=limited)
+    done = subprocess.run(limited, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
     assert "disk reports an error. Nothing was changed; look at the disk" in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
@@ -124,8 +122,8 @@ def test_a_read_only_file_takes_writes_again_once_it_may_be_written(
 
 def test_a_command_on_a_read_only_file_says_so(path: Path) -> None:
     path.chmod(0o400)
-    command = [*COMMAND, "projects", "add", "More", "--store", str(path)]
-    done = subprocess.run(command, capture_output=True, check=False, preexec_fn=without_override())
+    command = obeying_permissions(*COMMAND, "projects", "add", "More", "--store", str(path))
+    done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == (
         f"owlmetry-mcp: The store {path} cannot be written to. Nothing was changed; check the file's permissions.\n"
@@ -235,6 +233,15 @@ def test_a_write_is_done_though_a_read_meets_damage_at_the_same_time(path: Path)
 
 def names(tx: transactions.Transaction) -> list[Any]:
     return tx.all("SELECT name FROM teams")
+
+
+def test_the_log_of_a_program_that_lost_its_lock_on_the_file_is_not_taken_for_anothers(path: Path) -> None:
+    """As it does by opening and closing the file besides SQLite."""
+    with Store(path) as store:
+        store.write(lambda tx: tx.run("UPDATE projects SET name = 'In the log'"))
+        path.read_bytes()
+        command = [*COMMAND, "projects", "list", "--store", str(path)]
+        assert "In the log" in subprocess.run(command, capture_output=True, check=True, text=True).stdout
 
 
 async def test_another_store_is_another_version(path: Path, tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ def drop_anothers_log(path: Path) -> None:
     """
     real = os.path.realpath(path)
     for _ in range(2):  # twice, as a program may close both files between the questions
-        if not _is_used(f"{real}-shm", _OF_AN_INDEX) or _is_used(real, _OF_A_DATABASE):
+        user = _user(f"{real}-shm", _OF_AN_INDEX)
+        if user is None or _user(real, _OF_A_DATABASE) is not None or _has_open(user, real):
             return
     for end in _ENDS:
         Path(f"{real}{end}").unlink(missing_ok=True)
@@ -47,9 +48,9 @@ def share_permissions(path: Path) -> None:
     file was read-only stays so else, and keeps the file from being written to.
     """
     real = os.path.realpath(path)
-    with suppress(OSError):
-        mode = stat.S_IMODE(Path(real).stat().st_mode)
-        for beside in (Path(f"{real}{end}") for end in _ENDS):
+    for beside in (Path(f"{real}{end}") for end in _ENDS):
+        with suppress(OSError):  # it is not there, or another's
+            mode = stat.S_IMODE(Path(real).stat().st_mode)
             if stat.S_IMODE(beside.stat().st_mode) != mode:
                 beside.chmod(mode)
 
@@ -72,19 +73,20 @@ def refuse_a_log_alone(path: Path) -> None:
         )
 
 
-def _is_used(file: str, locked: _Bytes) -> bool:
-    """Whether another process has locked any of these bytes; not, where that cannot be told."""
+def _user(file: str, locked: _Bytes) -> int | None:
+    """Another process that has locked any of these bytes; None where there is none, or it cannot be told."""
     try:
         descriptor = os.open(file, os.O_RDWR)
     except OSError:
-        return False
+        return None
     try:
         answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, _asked(locked))
     except OSError:
-        return False
+        return None
     finally:
         os.close(descriptor)
-    return _kind(answer) != fcntl.F_UNLCK
+    kind, process = _told(answer)
+    return None if kind == fcntl.F_UNLCK else process
 
 
 def _asked(locked: _Bytes) -> bytes:
@@ -93,6 +95,15 @@ def _asked(locked: _Bytes) -> bytes:
     return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, *locked, 0)
 
 
-def _kind(answer: bytes) -> int:
+def _told(answer: bytes) -> tuple[int, int]:
+    """The kind of lock, and whose it is."""
     fields = struct.unpack(_FLOCK, answer)
-    return int(fields[3 if sys.platform == "darwin" else 0])
+    return (fields[3], fields[2]) if sys.platform == "darwin" else (fields[0], fields[4])
+
+
+def _has_open(process: int, file: str) -> bool:
+    """Whether it is seen to have the file open: one that opens and closes a file of its own loses its lock on it."""
+    try:
+        return any(entry.samefile(file) for entry in Path(f"/proc/{process}/fd").iterdir() if entry.exists())
+    except OSError:
+        return False
