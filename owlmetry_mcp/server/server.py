@@ -42,6 +42,7 @@ from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.progress import progress
 from owlmetry_mcp.server.prompts import PROMPTS, Prompts
 from owlmetry_mcp.server.resources import TEMPLATES, Library
+from owlmetry_mcp.server.stdio import standard_streams
 from owlmetry_mcp.server.untrusted import fenced_quotations
 from owlmetry_mcp.server.watch import Intervals, Watch, running
 
@@ -97,6 +98,11 @@ class TriageServer(MCPServer[Any]):
         handle("resources/subscribe", SubscribeRequestParams, on_subscribe)
         handle("resources/unsubscribe", UnsubscribeRequestParams, on_unsubscribe)
         self._by_name = {tool.name: tool for tool in tools if tool.name in offered(self.options, None)}
+
+    async def run_stdio_async(self) -> None:
+        serving = self._lowlevel_server
+        async with standard_streams() as (incoming, outgoing):
+            await serving.run(incoming, outgoing, serving.create_initialization_options())
 
     async def list_tools(self) -> list[ListedTool]:
         allowed = offered(self.options, await self._held())
