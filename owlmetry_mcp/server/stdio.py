@@ -30,7 +30,8 @@ Item = SessionMessage | Exception
 @asynccontextmanager
 async def standard_streams() -> AsyncIterator[tuple[ObjectReceiveStream[Item], Any]]:
     """What to serve: the stream of what comes in, and that of what goes out."""
-    lines = _Lines(sys.stdin.buffer, encoding="utf-8", errors="replace")
+    # What is no UTF-8 becomes what no message holds, where the SDK would have it replaced and taken for what was meant.
+    lines = _Lines(sys.stdin.buffer, encoding="utf-8", errors="surrogateescape")
     async with stdio_server(anyio.wrap_file(lines)) as (read, write):
         yield _Answered(read, write), write
 
@@ -78,14 +79,16 @@ def _answer(item: Item) -> JSONRPCError | None:
 def _unlike_a_message(refused: ValidationError) -> JSONRPCError | None:
     faults = refused.errors(include_url=False)
     first = faults[0]
-    if first["type"] == "json_invalid":
-        if first["input"] == _TOO_LONG:
+    match first["type"], first["input"]:
+        case "string_unicode", _:
+            return _error(None, PARSE_ERROR, "This is no UTF-8. Each line is one message in it.")
+        case "json_invalid", text if text == _TOO_LONG:
             return _error(None, INVALID_REQUEST, _TOO_LONG)
-        if not first["input"].strip():
-            return None
-        return _error(None, PARSE_ERROR, f"This is no JSON: {first['ctx']['error']}. Each line is one message.")
-    if first["type"] == "model_type" and isinstance(first["input"], list):
-        return _error(None, INVALID_REQUEST, _BATCH)
+        case "json_invalid", text:
+            unread = f"This is no JSON: {first['ctx']['error']}. Each line is one message."
+            return _error(None, PARSE_ERROR, unread) if text.strip() else None
+        case "model_type", list():
+            return _error(None, INVALID_REQUEST, _BATCH)
     # It is shown whole where it is said to lack something: a request, at least, a result.
     message: dict[str, Any] = next((fault["input"] for fault in faults if fault["type"] == "missing"), {})
     if message.keys() & {"result", "error"}:
