@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 from owlmetry_mcp.backends.store import attachments, bursts, ids
 from owlmetry_mcp.backends.store.transactions import Transaction, listed
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError
-from owlmetry_mcp.issues.events import BREADCRUMBS_AFTER, TEXTS, NewAttachment, NewEvent
+from owlmetry_mcp.issues.events import BREADCRUMBS_AFTER, LEVELS, TEXTS, NewAttachment, NewEvent
 from owlmetry_mcp.issues.filters import EventSelection
 from owlmetry_mcp.issues.models import Event, EventDetail, EventPage
 from owlmetry_mcp.issues.parameters import shown
@@ -184,15 +184,16 @@ def page(tx: Transaction, teams: Sequence[int], wanted: EventSelection, cursor: 
         InvalidInputError: the cursor is none.
     """
     ascending = wanted.order == "asc"
+    order = "ASC" if ascending else "DESC"
     behind = None if cursor is None else _place(cursor)
     rows = tx.all(
         f"""
         {_EVENT_ROWS}
         WHERE s.id = :session AND p.team IN ({listed(teams)})
             AND (:since IS NULL OR e.timestamp >= :since) AND (:is_dev IS NULL OR e.is_dev = :is_dev)
-            AND e.level IN ({", ".join(f"'{level}'" for level in wanted.levels)})
+            AND e.level IN ({", ".join(f"'{level}'" for level in LEVELS if level in wanted.levels)})
             AND (:at IS NULL OR (e.timestamp, e.key) {">" if ascending else "<"} (:at, :key))
-        ORDER BY e.timestamp {wanted.order}, e.key {wanted.order} LIMIT {limit + 1:d}
+        ORDER BY e.timestamp {order}, e.key {order} LIMIT {limit + 1:d}
         """,
         {
             "session": ids.to_bytes(wanted.session_id),
