@@ -256,6 +256,14 @@ def test_what_goes_wrong_inside_stays_inside(raised: Exception, status: int) -> 
     assert "ZeroDivision" not in answer.text
 
 
+def test_after_what_was_not_foreseen_the_connection_is_said_to_be_closed(world: World, http: httpx2.Client) -> None:
+    world.store.write(lambda tx: tx.run("UPDATE api_keys SET permissions = 'x' WHERE name = 'Fixer Agent'"))
+    for _ in range(3):
+        answer = http.get("/v1/projects", headers={"Authorization": f"Bearer {SECRETS['agent2']}"})
+        assert (answer.status_code, answer.headers["connection"]) == (500, "close")
+        assert http.get("/v1/projects", headers=KEY).status_code == 200
+
+
 def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "owlmetry_mcp", *arguments], capture_output=True, text=True, check=False, timeout=60

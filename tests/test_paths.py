@@ -91,7 +91,11 @@ def watched(world: World, tmp_path: Path, *arguments: str) -> Iterator[tuple[sub
     with subprocess.Popen(
         command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     ) as process:
-        yield process, Watched(report, world.store.path)
+        try:
+            yield process, Watched(report, world.store.path)
+        except BaseException:
+            process.kill()
+            raise
 
 
 def test_over_http_names_open_nothing(world: World, tmp_path: Path, secret_file: Path) -> None:

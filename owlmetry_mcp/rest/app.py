@@ -80,5 +80,8 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    """What was not foreseen: the server logs it, the caller learns that it happened."""
-    return JSONResponse({"error": "Internal server error"}, 500)
+    """What was not foreseen: the server logs it, the caller learns that it happened.
+
+    uvicorn then closes the connection, which the caller is to know before another request goes out on it.
+    """
+    return JSONResponse({"error": "Internal server error"}, 500, {"Connection": "close"})
