@@ -20,15 +20,15 @@ ALLOWED = {
     ("file", "_migrate", "_statements(MIGRATIONS[number - 1])"): "the parts of a constant",
     ("events", "_insert", "tx.now"): "the transaction's instant, by the clock",
     ("scan", "_Scan._write", "self._tx.now"): "likewise",
-    ("overview", "Glance._first", "overview.recent_since(self._tx.now)"): "likewise, some days earlier",
     (
         "overview",
         "Glance._counts",
         "self._where",
     ): "keys and modes, by listed(), which lets nothing but numbers through",
-    ("overview", "Glance._first", "self._where"): "likewise",
-    ("overview", "Glance._claims", "self._where"): "likewise",
-    ("listing", "_unmoved", "list(islice(branches, _MAX_BRANCHES))"): "keys, and statuses that the filter has checked",
+    **{
+        ("overview", "Glance._first", f"section.{part}"): "of one of the module's four constants"
+        for part in ("by", "order", "direction", "condition")
+    },
     ("recounting", "mend", "it.column"): "one of those that `recount` names",
     ("checking", "_row", "tx.run('PRAGMA foreign_key_check')"): "tables as the file itself names them",
     ("checking", "_pragma", "tx.run('PRAGMA foreign_key_check')"): "likewise",

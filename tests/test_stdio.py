@@ -115,8 +115,8 @@ def test_nothing_but_the_protocol_reaches_standard_output(world: World) -> None:
         assert server.stderr
         server.stdin.write(b"".join(lines))
         server.stdin.flush()
-        answers: dict[int, Any] = {}
-        while answers.keys() < {1, 3, 4, 5}:
+        answers: dict[int | None, Any] = {}
+        while not answers.keys() >= {1, 3, 4, 5}:
             answer = json.loads(server.stdout.readline())
             assert answer["jsonrpc"] == "2.0"
             answers[answer.get("id")] = answer
@@ -124,6 +124,7 @@ def test_nothing_but_the_protocol_reaches_standard_output(world: World) -> None:
         assert server.stdout.read() == b""
         logged = server.stderr.read()
     assert answers[1]["result"]["isError"]
+    assert (answers[2]["error"]["code"], answers[None]["error"]["code"]) == (-32600, -32700)
     assert answers[3]["error"]["code"] == -32601
     assert answers[4]["result"]["structuredContent"]["name"] == "Triage Agent"
     assert answers[5]["result"]["structuredContent"]["title"] == "Connection refused"
