@@ -19,7 +19,7 @@ MAY_IMPORT = {
         "owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.triage", "owlmetry_mcp.backends.base",
         "owlmetry_mcp.backends.live",
     },
-    "owlmetry_mcp.rest": {"owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.rest"},
+    "owlmetry_mcp.rest": {"owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.rest"},
     "owlmetry_mcp.triage": {"owlmetry_mcp.issues", "owlmetry_mcp.triage"},
     "owlmetry_mcp.server": {
         "owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.triage",

@@ -334,6 +334,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("attachments", [ATTACHMENT | {"original_filename": 7}], "attachments.original_filename must be a string, not 7"),
     ("attachments", [ATTACHMENT | {"original_filename": NUL}], f"attachments.original_filename {UNSTORABLE}"),
     ("attachments", [ATTACHMENT | {"content_type": 7}], "attachments.content_type must be a string, not 7"),
+    ("attachments", [ATTACHMENT | {"content_type": False}], "attachments.content_type must be a string, not false"),
     *(
         (
             "attachments",

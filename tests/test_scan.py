@@ -26,6 +26,7 @@ from owlmetry_mcp.backends.store.scan import Scanned
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues import times
+from owlmetry_mcp.issues.events import MAX_INGESTED
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.fingerprints import fingerprint
 from tests.world import FIXTURE, SECRETS, SYMBOLS, FakeClock, World, tried
@@ -58,9 +59,9 @@ def request(seconds: float, path: str, of: int = 1) -> Row:
 
 def take_in(tx: Transaction, rows: Sequence[Row], app: str = "api") -> None:
     """As a client sends them, without the scan."""
-    for start in range(0, len(rows), intake.MAX_INGESTED):
+    for start in range(0, len(rows), MAX_INGESTED):
         sender = access.client(tx, access.credential(SECRETS[CLIENTS[app]]))
-        batch = [*rows[start : start + intake.MAX_INGESTED]]
+        batch = [*rows[start : start + MAX_INGESTED]]
         assert intake.ingest(tx, sender, batch, sender.bundle_id).accepted == len(batch)
 
 

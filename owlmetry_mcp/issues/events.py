@@ -15,6 +15,9 @@ from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.models import Level, Platform
 from owlmetry_mcp.issues.parameters import optional_text, shown, uuid
 
+MAX_INGESTED = 100
+"""Events in a batch of an SDK's."""
+MAX_IMPORTED = 1_000
 MAX_MESSAGE_LENGTH = 2000
 MAX_TEXT_LENGTH = 255
 """Of any other text, of which some stand in every row of a list; what is longer is cut."""
@@ -196,6 +199,6 @@ def _attachment(row: Any) -> NewAttachment:  # noqa: ANN401 - JSON
         raise InvalidInputError("attachments.size_bytes is required and must be a whole number, 0 or more")
     return NewAttachment(
         _text("attachments.original_filename", filename),
-        _text("attachments.content_type", content_type or "application/octet-stream"),
+        _text("attachments.content_type", "application/octet-stream" if content_type in (None, "") else content_type),
         size_bytes,
     )

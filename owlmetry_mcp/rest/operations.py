@@ -53,6 +53,12 @@ async def health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
+async def describe(_: Request) -> Response:
+    from owlmetry_mcp.rest import openapi  # noqa: PLC0415 - few ask, and it is made from this module's routes
+
+    return Response(openapi.document(), media_type="application/json")
+
+
 async def whoami(request: Request) -> Response:
     return _answer(await _backend(request).whoami())
 
@@ -146,6 +152,7 @@ async def get_event(request: Request) -> Response:
 
 ROUTES = [
     Route("/health", health, methods=["GET"]),
+    Route("/openapi.json", describe, methods=["GET"]),
     Route("/v1/auth/whoami", whoami, methods=["GET"]),
     Route("/v1/projects", list_projects, methods=["GET"]),
     Route("/v1/ingest", ingest, methods=["POST"]),

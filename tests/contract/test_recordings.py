@@ -12,6 +12,7 @@ from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import OwlmetryError
 from tests.contract.asking import ask, bearer
+from tests.described import assert_described
 from tests.world import SYMBOLS, FakeClock, HttpFace, World, recording
 from tests.world import filled as filled_store
 
@@ -59,7 +60,7 @@ def at(answer: Any, path: str) -> Any:
 async def test_a_recorded_request_is_answered_over_http(
     recorded_world: World, http_face: HttpFace, case: dict[str, Any]
 ) -> None:
-    """As it was sent, with nothing of ours on the caller's side."""
+    """As it was sent, with nothing of ours on the caller's side, and as the API's description has it."""
 
     async def ask_raw(step: dict[str, Any], names: dict[str, str]) -> tuple[int, Any]:
         who, body = step["as"], filled(step.get("body"), names)
@@ -72,6 +73,7 @@ async def test_a_recorded_request_is_answered_over_http(
                 headers={"Authorization": authorization} if authorization else {},
                 content=body.encode() if isinstance(body, str) else json.dumps(body).encode() if body else None,
             )
+        assert_described(step["method"], filled(step["path"], names), answer.status_code, answer.json())
         return answer.status_code, answer.json()
 
     http_face.store = recorded_world.store

@@ -6,11 +6,8 @@ from owlmetry_mcp.backends.store import events
 from owlmetry_mcp.backends.store.access import Sender
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import InvalidInputError, PermissionDeniedError
-from owlmetry_mcp.issues.events import MAX_AGE, NewEvent, Terms, checked
+from owlmetry_mcp.issues.events import MAX_AGE, MAX_IMPORTED, MAX_INGESTED, NewEvent, Terms, checked
 from owlmetry_mcp.issues.models import Ingested, RejectedEvent
-
-MAX_INGESTED = 100
-MAX_IMPORTED = 1_000
 
 
 def ingest(tx: Transaction, sender: Sender, found: object, bundle_id: object) -> Ingested:
