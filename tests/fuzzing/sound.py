@@ -1,0 +1,15 @@
+"""What holds of a store whatever was asked of it."""
+
+from owlmetry_mcp.backends.store import checking
+from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.backends.store.transactions import Transaction
+
+
+def assert_sound(store: Store) -> None:
+    """`owlmetry-mcp check` finds nothing wrong in it."""
+
+    def wrong(tx: Transaction) -> list[str]:
+        found = (finding for _, findings in checking.checks(tx) for finding in findings)
+        return [finding.said for finding in found if finding.kind == "wrong"]
+
+    assert store.read(wrong) == []
