@@ -6,10 +6,10 @@ from owlmetry_mcp.backends.store.transactions import Transaction
 
 
 def assert_sound(store: Store) -> None:
-    """`owlmetry-mcp check` finds nothing wrong in it."""
-
-    def wrong(tx: Transaction) -> list[str]:
-        found = (finding for _, findings in checking.checks(tx) for finding in findings)
-        return [finding.said for finding in found if finding.kind == "wrong"]
-
     assert store.read(wrong) == []
+
+
+def wrong(tx: Transaction) -> list[str]:
+    """What `owlmetry-mcp check` finds wrong in it."""
+    found = (finding for _, findings in checking.checks(tx) for finding in findings)
+    return [finding.said for finding in found if finding.kind == "wrong"]

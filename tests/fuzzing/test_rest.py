@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from owlmetry_mcp.issues.parameters import UUID
 from owlmetry_mcp.rest import openapi
+from tests.fuzzing.hostile import CURSORS
 from tests.fuzzing.sound import assert_sound
 from tests.world import FIXTURE, SECRETS, SYMBOLS, HttpFace, World
 
@@ -103,6 +104,8 @@ def aim(case: Case, session: Session, face: HttpFace) -> None:
     for values in (path, case.query, body if isinstance(body, dict) else {}):
         for name in values.keys() & IDS.keys():
             values[name] = aimed(values[name], IDS[name])
+    for name in case.query.keys() & {"cursor", "occurrence_cursor"}:
+        case.query[name] = CURSORS[crc32(repr(case.query[name]).encode()) % len(CURSORS)]
     if "comment_id" in path:
         path["comment_id"] = aimed(path["comment_id"], [*COMMENTS])
         path["issue_id"] = COMMENTS.get(path["comment_id"], path["issue_id"])
