@@ -181,6 +181,21 @@ def test_a_body_without_a_length_is_measured_as_it_comes(http: httpx2.Client) ->
     assert answer.status_code == 413
 
 
+def test_a_caller_that_leaves_before_the_end_of_a_body_changes_nothing_and_is_no_failure(
+    http: httpx2.Client, http_face: HttpFace, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = httpx2.URL(http_face.endpoint)
+    head = f"POST {ISSUE}/comments HTTP/1.1\r\nHost: localhost\r\nAuthorization: {KEY['Authorization']}\r\n"
+    before = http.get(f"{ISSUE}/comments").json()
+    with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
+        connection.sendall(f'{head}Content-Length: 99\r\nExpect: 100-continue\r\n\r\n{{"body": "On'.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")  # it waits for the body
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100) == b""
+    assert http.get(f"{ISSUE}/comments").json() == before
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "127.0.0.2", "[::2]:80", "127.0.0.1:x"])
 def test_a_host_that_is_not_its_own_is_refused(http: httpx2.Client, host: str) -> None:
     answer = http.get("/health", headers={"Host": host})

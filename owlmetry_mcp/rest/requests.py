@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from owlmetry_mcp.issues.errors import InvalidInputError, UnauthenticatedError
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
@@ -44,7 +44,7 @@ async def json_object(request: Request, most_bytes: int = MAX_BODY_BYTES) -> def
     Raises:
         InvalidInputError: the body is not JSON, or not gzip where it says so.
         HTTPException: 413, the body is too large, as it came or unpacked; 415, it is packed otherwise; 408, it does not
-            come within 20 s.
+            come within 20 s; 400, the caller left before its end.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
@@ -58,6 +58,8 @@ async def json_object(request: Request, most_bytes: int = MAX_BODY_BYTES) -> def
                     raise HTTPException(413, "Request body is too large")
     except TimeoutError as error:
         raise HTTPException(408, "Request body came too slowly") from error
+    except ClientDisconnect as error:  # nobody hears of it, and the log is not to fill with it
+        raise HTTPException(400, "Request body ended too early") from error
     value = _json(_unpacked(bytes(body), most_bytes) if encoding == "gzip" else bytes(body))
     return defaultdict(lambda: None, value if isinstance(value, dict) else {})
 

@@ -17,6 +17,15 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
+@st.composite
+def cut_up(draw: st.DrawFn, whole: bytes) -> bytes:
+    """The bytes with pieces taken out, and others put in."""
+    for _ in range(draw(st.integers(0, 4))):
+        begin, length = draw(st.integers(0, len(whole))), draw(st.integers(0, 6))
+        whole = whole[:begin] + draw(st.binary(max_size=6)) + whole[begin + length :]
+    return whole
+
+
 SURROGATES = "\ud800", "\udfff\ud800"
 """Halves of pairs: Python and a JSON body may hold them, an MCP client cannot send them."""
 NASTY = (

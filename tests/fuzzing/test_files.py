@@ -16,7 +16,7 @@ from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.cli.main import main
 from owlmetry_mcp.issues.errors import InvalidInputError
-from tests.fuzzing.hostile import SURROGATES, TEXT, VALUE
+from tests.fuzzing.hostile import SURROGATES, TEXT, VALUE, cut_up
 from tests.fuzzing.sound import assert_sound, wrong
 from tests.world import FIXTURE, SYMBOLS, FakeClock, tried
 
@@ -80,15 +80,6 @@ def at(holder: Any) -> st.SearchStrategy[Any]:
 
 def as_bytes(document: Any) -> bytes:
     return json.dumps(document).encode()
-
-
-@st.composite
-def cut_up(draw: st.DrawFn, whole: bytes) -> bytes:
-    """The bytes with pieces taken out, and others put in."""
-    for _ in range(draw(st.integers(0, 4))):
-        begin, length = draw(st.integers(0, len(whole))), draw(st.integers(0, 6))
-        whole = whole[:begin] + draw(st.binary(max_size=6)) + whole[begin + length :]
-    return whole
 
 
 def lines_of(right: Document) -> st.SearchStrategy[bytes]:

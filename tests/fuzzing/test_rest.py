@@ -44,14 +44,17 @@ schema = schemathesis.openapi.from_dict(json.loads(openapi.document()))
 
 
 @pytest.fixture
-def session(world: World, http_face: HttpFace) -> Iterator[Session]:
-    """A connection to the recorded world, in which an event has come; all that is asked leaves it whole."""
+def session(world: World, http_face: HttpFace, caplog: pytest.LogCaptureFixture) -> Iterator[Session]:
+    """A connection to the recorded world, in which an event has come; all that is asked leaves it whole, and the log
+    empty.
+    """
     http_face.store = world.store
     body = {"bundle_id": BUNDLE, "events": [EVENT]}
     sent = httpx2.post(f"{http_face.endpoint}/v1/ingest", json=body, headers=authorization("client"))
     assert sent.json() == {"accepted": 1, "rejected": 0}
     with Session() as session:
         yield session
+    assert caplog.messages == []
     assert_sound(world.store)
 
 
