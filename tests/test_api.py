@@ -196,6 +196,23 @@ def test_a_caller_that_leaves_before_the_end_of_a_body_changes_nothing_and_is_no
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(("who", "at_first", "then"), [("agent", b" 100 ", b" 400 "), ("expired", b" 401 ", b"")])
+def test_a_body_that_is_no_http_ends_the_connection_and_is_no_failure(
+    http: httpx2.Client, http_face: HttpFace, caplog: pytest.LogCaptureFixture, who: str, at_first: bytes, then: bytes
+) -> None:
+    """Whether it comes before the request is answered or, with a wrong key, after."""
+    url = httpx2.URL(http_face.endpoint)
+    head = f"POST {ISSUE}/comments HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRETS[who]}\r\n"
+    before = http.get(f"{ISSUE}/comments").json()
+    with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
+        connection.sendall(f"{head}Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert at_first in connection.recv(1_000)
+        connection.sendall(b"no length\r\n")
+        assert then in b"".join(iter(lambda: connection.recv(1_000), b""))
+    assert http.get(f"{ISSUE}/comments").json() == before
+    assert caplog.messages == ["Invalid HTTP request received."]
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "127.0.0.2", "[::2]:80", "127.0.0.1:x"])
 def test_a_host_that_is_not_its_own_is_refused(http: httpx2.Client, host: str) -> None:
     answer = http.get("/health", headers={"Host": host})

@@ -17,6 +17,7 @@ from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Result, Store, Work
 from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.cli.http_protocol import Http
 from owlmetry_mcp.rest.app import create_app
 from owlmetry_mcp.rest.doors import LoginBrake
 from owlmetry_mcp.rest.listener import listen
@@ -128,7 +129,9 @@ class HttpFace:
         self._listener = listen("127.0.0.1", 0)
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         app = create_app(self._acting_as, brake=LoginBrake(sleep=no_wait))
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(
+            app, http=Http, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        )
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
         self._thread.start()

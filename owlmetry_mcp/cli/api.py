@@ -13,6 +13,7 @@ import uvicorn
 
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.cli.http_protocol import Http
 from owlmetry_mcp.rest.app import create_app
 from owlmetry_mcp.rest.doors import LOOPBACK_NAMES
 from owlmetry_mcp.rest.listener import listen
@@ -45,6 +46,7 @@ def api(parsed: Namespace, settings: Settings) -> None:
         print(f"Serving {settings.store} on http://{shown}:{port}", flush=True)
         config = uvicorn.Config(
             app,
+            http=Http,
             log_config=None,
             access_log=False,
             server_header=False,
