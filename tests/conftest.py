@@ -14,14 +14,9 @@ from tests.agent import Agent, agent_of
 from tests.shell import Shell
 from tests.world import FIXTURE, QUIET, FakeClock, HttpFace, World, acted_on, filled
 
-# What gives a test its own number of examples keeps to it; the rest follows these.
-settings.register_profile(
-    "short", derandomize=True, max_examples=15, deadline=None, suppress_health_check=list(HealthCheck)
-)
 settings.register_profile(
     "long", max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
-settings.load_profile("short")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,5 +1,6 @@
 """The API's description at /openapi.json: it says what there is, and all of it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,33 +84,27 @@ def test_an_answer_that_is_not_described_is_seen(http: httpx2.Client) -> None:
         assert_described("GET", ISSUE, 409, {"error": "x"})
 
 
-@pytest.mark.parametrize(("method", "path", "described"), OPERATIONS)
-def test_whoever_shows_nothing_is_told_so_where_something_is_needed(
-    http: httpx2.Client, method: str, path: str, described: dict[str, Any]
-) -> None:
-    answer = http.request(method, filled(path))
-    assert answer.status_code == (401 if described["security"] else 200)
-    assert_described(method, path, answer.status_code, answer.json())
-
-
-@pytest.mark.parametrize(("method", "path", "scheme", "permission"), NEEDING)
-def test_the_permission_that_it_names_is_the_one_that_is_needed(
-    http: httpx2.Client, world: World, method: str, path: str, scheme: str, permission: str
-) -> None:
-    who = {"agentKey": "agent", "clientKey": "client", "importKey": "importer"}[scheme]
-    (key_id,) = (key["id"] for key in FIXTURE["api_keys"] if key["alias"] == who)
-    others = {*administration.ALL_PERMISSIONS, *administration.EVENT_PERMISSIONS} - {permission}
-
-    def ask_with(*permissions: str) -> httpx2.Response:
-        granted = "[" + ", ".join(f'"{one}"' for one in permissions) + "]"
-        update = "UPDATE api_keys SET permissions = ? WHERE id = ?"
-        world.store.write(lambda tx: tx.run(update, (granted, key_id)))
-        return http.request(method, filled(path), headers={"Authorization": f"Bearer {SECRETS[who]}"})
-
-    refused = ask_with(*others)
-    assert (refused.status_code, refused.json()) == (403, {"error": f"Missing permission: {permission}"})
-    allowed = ask_with(permission)
-    assert "Missing permission" not in allowed.text
-    assert "requires" not in allowed.text
-    for answer in (refused, allowed):
+def test_whoever_shows_nothing_is_told_so_where_something_is_needed(http: httpx2.Client) -> None:
+    for method, path, described in OPERATIONS:
+        answer = http.request(method, filled(path))
+        assert answer.status_code == (401 if described["security"] else 200), path
         assert_described(method, path, answer.status_code, answer.json())
+
+
+def test_the_permission_that_it_names_is_the_one_that_is_needed(http: httpx2.Client, world: World) -> None:
+    aliases = {"agentKey": "agent", "clientKey": "client", "importKey": "importer"}
+
+    def ask_with(permissions: set[str]) -> httpx2.Response:
+        update = "UPDATE api_keys SET permissions = ? WHERE id = ?"
+        world.store.write(lambda tx: tx.run(update, (json.dumps([*permissions]), key["id"])))
+        return http.request(method, filled(path), headers={"Authorization": f"Bearer {key['secret']}"})
+
+    for method, path, scheme, permission in NEEDING:
+        (key,) = (row for row in FIXTURE["api_keys"] if row["alias"] == aliases[scheme])
+        refused = ask_with({*administration.ALL_PERMISSIONS, *administration.EVENT_PERMISSIONS} - {permission})
+        assert (refused.status_code, refused.json()) == (403, {"error": f"Missing permission: {permission}"})
+        allowed = ask_with({permission})
+        assert "Missing permission" not in allowed.text
+        assert "requires" not in allowed.text
+        for answer in (refused, allowed):
+            assert_described(method, path, answer.status_code, answer.json())

@@ -16,6 +16,7 @@ from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.cli.main import main
 from owlmetry_mcp.issues.errors import InvalidInputError
+from tests.fuzzing.examples import EXAMPLES
 from tests.fuzzing.hostile import SURROGATES, TEXT, VALUE, cut_up
 from tests.fuzzing.sound import assert_sound, wrong
 from tests.world import FIXTURE, SYMBOLS, FakeClock, tried
@@ -118,6 +119,7 @@ def test_any_file_of_events_is_taken_in_as_far_as_it_holds_any(
 ) -> None:
     file = tmp_path / "events"
 
+    @EXAMPLES
     @given(FILES[form])
     def attempt(content: bytes) -> None:
         file.write_bytes(content)
@@ -131,6 +133,7 @@ def test_any_file_of_events_is_taken_in_as_far_as_it_holds_any(
 def test_any_document_is_imported_whole_or_refused_with_a_place(tmp_path: Path) -> None:
     with Store(tmp_path / "store.db", FakeClock(), first_start.leave_empty) as store:
 
+        @EXAMPLES
         @given(changed(FIXTURE).map(as_bytes) | cut_up(as_bytes(FIXTURE)) | st.binary(max_size=100))
         def attempt(text: bytes) -> None:
             def work(tx: Transaction) -> list[str]:

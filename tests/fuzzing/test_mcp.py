@@ -24,6 +24,7 @@ from owlmetry_mcp.server.prompts import PROMPTS
 from owlmetry_mcp.server.resources import ISSUE_TEMPLATE, OVERVIEW_TEMPLATE
 from tests.agent import agent_of
 from tests.documents import server_of
+from tests.fuzzing.examples import EXAMPLES
 from tests.fuzzing.hostile import ISSUES, RIGHT, TEXT, VALUE
 from tests.fuzzing.sound import assert_sound
 from tests.world import FIXTURE, SECRETS, SYMBOLS, World
@@ -67,6 +68,7 @@ def event_id(world: World) -> str:
 def test_any_arguments_of_a_tool_give_a_result_or_a_plain_refusal(world: World, event_id: str, tool: str) -> None:
     agent = agent_of(world, "observer" if CATALOGUE[tool].permission == "events:read" else "agent")
 
+    @EXAMPLES
     @given(arguments_of(tool, event_id))
     def attempt(arguments: dict[str, Any]) -> None:
         async def call() -> None:
@@ -120,6 +122,7 @@ PROMPT_ARGUMENTS = sorted({argument.name for prompt in PROMPTS.values() for argu
 WORDS = TEXT | RIGHT["project_id"] | RIGHT["issue_id"] | RIGHT["status"]
 
 
+@EXAMPLES
 @given(
     st.sampled_from([*PROMPTS]) | TEXT,
     st.dictionaries(st.sampled_from(PROMPT_ARGUMENTS), WORDS) | st.dictionaries(TEXT, TEXT, max_size=2),
@@ -133,6 +136,7 @@ PLACES = st.builds("owlmetry://projects/{}/issues/{}".format, WORDS.map(quote), 
 )
 
 
+@EXAMPLES
 @given(PLACES | st.builds("owlmetry://{}".format, TEXT) | TEXT)
 def test_any_resource_is_given_or_plainly_refused(world: World, uri: str) -> None:
     told(world, lambda client: client.read_resource(uri), {"uri": uri})
@@ -143,6 +147,7 @@ REFERENCES = [*(PromptReference(name=name) for name in (*PROMPTS, "none"))] + [
 ]
 
 
+@EXAMPLES
 @given(st.sampled_from(REFERENCES), st.sampled_from(PROMPT_ARGUMENTS) | TEXT, WORDS, st.dictionaries(WORDS, WORDS))
 def test_any_beginning_of_a_word_is_completed_or_plainly_refused(
     world: World, ref: PromptReference | ResourceTemplateReference, name: str, typed: str, given_before: dict[str, str]

@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from owlmetry_mcp.issues.parameters import UUID
 from owlmetry_mcp.rest import openapi
+from tests.fuzzing.examples import EXAMPLES
 from tests.fuzzing.hostile import CURSORS
 from tests.fuzzing.sound import assert_sound
 from tests.world import FIXTURE, SECRETS, SYMBOLS, HttpFace, World
@@ -63,6 +64,7 @@ def authorization(who: str) -> dict[str, str]:
 
 
 @schema.parametrize()
+@EXAMPLES
 def test_any_request_is_answered_as_described(case: Case, session: Session, http_face: HttpFace) -> None:
     put(case, session, http_face)
 
@@ -70,6 +72,7 @@ def test_any_request_is_answered_as_described(case: Case, session: Session, http
 ANY_CASE = st.one_of([it.ok().as_strategy() for it in schema.get_all_operations() if isinstance(it, Ok)])
 
 
+@EXAMPLES
 @given(st.lists(ANY_CASE, min_size=2, max_size=12))
 def test_any_requests_one_after_another_are_answered_as_described(
     session: Session, http_face: HttpFace, cases: list[Case]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fuzzing.examples import EXAMPLES
 from tests.fuzzing.hostile import cut_up
 from tests.fuzzing.sound import assert_sound
 from tests.world import SECRETS, SYMBOLS, HttpFace, World
@@ -46,6 +47,7 @@ def test_any_bytes_are_answered_or_not_and_the_server_goes_on(
 ) -> None:
     http_face.store = world.store
 
+    @EXAMPLES
     @given(SENT)
     def attempt(sent: bytes) -> None:
         answered = exchange(http_face, sent)
