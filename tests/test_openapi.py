@@ -38,9 +38,8 @@ def http(world: World, http_face: HttpFace) -> Iterator[httpx2.Client]:
 
 def filled(path: str) -> str:
     """A path with ids of what is there, but for events, of which there are none."""
-    for name in ("shop", "i_timeout", "c_2"):
-        path = path.replace({"s": "{project_id}", "i": "{issue_id}", "c": "{comment_id}"}[name[0]], SYMBOLS[name])
-    return path.replace("{event_id}", SYMBOLS["ghost"])
+    ids = {"project_id": "shop", "issue_id": "i_timeout", "comment_id": "c_2", "event_id": "ghost"}
+    return path.format_map({name: SYMBOLS[symbol] for name, symbol in ids.items()})
 
 
 def test_anyone_may_read_it(http: httpx2.Client) -> None:

@@ -123,6 +123,14 @@ async def test_every_group_can_be_reached_however_large_those_before_it(world: W
     assert sorted(title for title in met if title in titles) == sorted(titles)
 
 
+@pytest.mark.parametrize("about", [{"issue_id": TIMEOUT}, {"project_id": SHOP}])
+async def test_behind_the_last_duplicate_there_is_an_empty_page(world: World, about: dict[str, str]) -> None:
+    agent = agent_of(world)
+    first = await agent.call("find_duplicates", **about)
+    assert first["groups"]
+    assert await agent.call("find_duplicates", cursor="99", **about) == first | {"groups": []}
+
+
 async def test_what_a_walk_has_read_is_told_to_a_client_that_asks(either_world: World) -> None:
     heard: list[tuple[float, str | None]] = []
 

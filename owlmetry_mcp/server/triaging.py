@@ -134,7 +134,7 @@ def _add_group(answer: Answer, group: DuplicateGroup, begin: int, limit: int) ->
         row = Row(structured.duplicate_group(page, most), text.duplicate_group(page, most, answer.fence))
         if answer.rows("groups", [row]):
             return most
-    return 0
+    return answer.rows("groups", [])
 
 
 def _add_cursor(answer: Answer, following: int, there_are: int, what: str) -> None:
