@@ -5,12 +5,14 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from owlmetry_mcp.backends.store import file, schema, transactions
+from owlmetry_mcp.backends.store import store as store_module
 from owlmetry_mcp.backends.store.first_start import leave_empty
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import StoreBusyError, StoreError
@@ -195,3 +197,16 @@ def test_serving_loads_nothing_that_only_other_commands_need() -> None:
     ours = {name for name in loaded if name.startswith("owlmetry_mcp.backends.store")}
     assert not {"document", "importing", "exporting"} & {name.rpartition(".")[2] for name in ours}
     assert not {"rich", "jwt"} & {*loaded}
+
+
+def test_after_a_long_transaction_of_many_the_others_have_a_turn(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with Store(path) as store:
+        monkeypatch.setattr(store_module, "_LONG_SECONDS", 3600)
+        assert store.write_much(lambda tx: tx.one("SELECT 7")) == (7,)
+        assert pauses == []
+        monkeypatch.setattr(store_module, "_LONG_SECONDS", 0)
+        assert store.write_much(lambda tx: tx.one("SELECT 8")) == (8,)
+        assert len(pauses) == 1
+        assert pauses[0] * 1000 > transactions._LOOK_MS  # noqa: SLF001 - else one who waits may miss it

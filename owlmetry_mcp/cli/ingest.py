@@ -104,7 +104,7 @@ class _Intake:
     def read(self, found: Iterator[Found], lines: Lines) -> None:
         """Take in a file. It never keeps one waiting, so it is read within the transactions that keep its events."""
         unscanned = 0
-        while taken := self._store.write(lambda tx: [*self._read_batch(tx, found, lines)]):
+        while taken := self._store.write_much(lambda tx: [*self._read_batch(tx, found, lines)]):
             self._count(taken)
             unscanned += sum(portion.accepted for portion in taken)
             if unscanned >= SCAN_EVERY:
@@ -182,7 +182,7 @@ class _Intake:
 
     def scan(self) -> None:
         with self._progress.scanning():
-            self._scanned = self._scanned.plus(scan_all(self._store.write))
+            self._scanned = self._scanned.plus(scan_all(self._store.write_much))
 
     def kept(self) -> str:
         if not self._kept_line:

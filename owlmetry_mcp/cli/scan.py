@@ -12,7 +12,7 @@ from owlmetry_mcp.settings import Settings
 def scan(_: Namespace, settings: Settings) -> None:
     with Store(settings.store) as store:
         store.expect_much()
-        scanned = scan_all(store.write)
+        scanned = scan_all(store.write_much)
     print(told(scanned), file=sys.stderr)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +17,8 @@ from owlmetry_mcp.issues.errors import StoreBusyError, StoreError
 BUSY_TIMEOUT_SECONDS = 20.0
 """How long a transaction waits for another process to let go of the file."""
 
+_LOOK_MS = 20
+"""For so long SQLite looks every few milliseconds whether it may write; later only every 100."""
 _CHUNK = 500
 
 Item = TypeVar("Item")
@@ -83,8 +86,7 @@ def transaction(connection: sqlite3.Connection, path: Path, clock: Clock, *, wri
         StoreError: the file cannot be read or written.
     """
     with translated(path):
-        # A deferred transaction that turns to writing fails at once when another has written since; IMMEDIATE waits.
-        connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN DEFERRED")
+        _begin(connection, writing=writing)
         try:
             yield Transaction(connection, times.to_text(clock()))
             connection.execute("COMMIT")
@@ -92,6 +94,27 @@ def transaction(connection: sqlite3.Connection, path: Path, clock: Clock, *, wri
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _begin(connection: sqlite3.Connection, *, writing: bool) -> None:
+    """A transaction that is to write waits its turn here, and looks often, so as not to miss the moment between two
+    long ones of another process. A deferred one that turned to writing would fail if another had written since.
+    """
+    if not writing:
+        connection.execute("BEGIN DEFERRED")
+        return
+    until = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    connection.execute(f"PRAGMA busy_timeout = {_LOOK_MS}")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000:.0f}")
 
 
 _REMEDIES = {
