@@ -15,16 +15,10 @@ ALLOWED = {
     ("transactions", "Transaction.run", "sql"): "likewise",
     ("transactions", "Transaction.insert", "_insertion(table, row)"): "likewise; columns are keys of rows made here",
     ("transactions", "Transaction.insert_all", "_insertion(table, rows[0])"): "likewise",
-    ("store", "_Lane.configure", "pragmas"): "given a constant of the module, by `Store.expect_much` alone",
     ("file", "_migrate", "range(version + 1, len(MIGRATIONS) + 1)"): "a number that counts up",
     ("file", "_migrate", "_statements(MIGRATIONS[number - 1])"): "the parts of a constant",
     ("events", "_insert", "tx.now"): "the transaction's instant, by the clock",
     ("scan", "_Scan._write", "self._tx.now"): "likewise",
-    (
-        "overview",
-        "Glance._counts",
-        "self._where",
-    ): "keys and modes, by listed(), which lets nothing but numbers through",
     **{
         ("overview", "Glance._first", f"section.{part}"): "of one of the module's four constants"
         for part in ("by", "order", "direction", "condition")

@@ -116,6 +116,7 @@ WITHOUT_REST = ("local agent key",)
 SENDERS = {"ingest": "client key", "import": "import key"}
 LISTS = ("list_projects", "list_team_issues", "list_events")
 """Of whatever the caller may see, which may be nothing."""
+FOR_EVERYONE = ("/health", "/openapi.json")
 YES, NOTHING = "yes", "yes, nothing of it"
 
 
@@ -147,7 +148,8 @@ Of a project's issues, over HTTP as a status, and to an agent in words: *401*, i
 not; *404*, there is no such thing, as far as they can see. What is another team's looks like what does not exist. The
 tests in `tests/permissions` prove each cell at both doors, and make this page.
 
-Without a credential, an agent that works on a store acts as its local agent key; over HTTP there is no such thing.
+Without a credential, an agent that works on a store acts as its local agent key; over HTTP there is no such thing, and
+nothing but `/health` and `/openapi.json` is for everyone.
 """
 
 

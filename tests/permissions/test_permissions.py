@@ -20,6 +20,7 @@ from tests.permissions.callers import Crowd, let_them_have_commented
 from tests.permissions.table import (
     CALLERS,
     DOCUMENT,
+    FOR_EVERYONE,
     NOTHING,
     OPERATIONS,
     STRANGERS,
@@ -78,6 +79,11 @@ def expected(operation: str, caller: str) -> str:
 def http_of(store: Store) -> TestClient:
     app = create_app(partial(acting_as, store), host_names=["testserver"], brake=LoginBrake(sleep=no_wait))
     return TestClient(app)
+
+
+@pytest.mark.parametrize("path", FOR_EVERYONE)
+def test_what_is_for_everyone_is(store: Store, path: str) -> None:
+    assert http_of(store).get(path).status_code == 200
 
 
 @pytest.mark.parametrize("caller", [caller for caller in CALLERS if caller not in WITHOUT_REST])
@@ -165,7 +171,7 @@ def test_the_table_has_every_route_and_every_tool() -> None:
         for route in ROUTES
         if route.path_regex.match(path) and method in (route.methods or ())
     }
-    assert routes - matched == {("GET", "/health")}
+    assert routes - matched == {("GET", path) for path in FOR_EVERYONE}
     assert {it.tool[0] for it in OPERATIONS.values() if it.tool} == {*CATALOGUE}
 
 
