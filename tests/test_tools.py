@@ -11,9 +11,11 @@ from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.transactions import json_text
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import MOVES, STATUSES
+from owlmetry_mcp.server.catalogue import LISTED
 from owlmetry_mcp.server.desk import MAX_REMEMBERED, Desk
 from owlmetry_mcp.server.server import INSTRUCTIONS
 from tests.agent import Agent, agent_of
+from tests.listed_tools import document
 from tests.world import FIXTURE, SYMBOLS, World
 
 TOOLS = [
@@ -25,6 +27,10 @@ NEW_ID = "0b530b59-26e7-4bc6-a9da-167f4066bd78"
 
 
 # What the server says of itself
+
+
+def test_what_clients_are_told_of_the_tools_is_what_they_are() -> None:
+    assert LISTED.read_text() == document(), "`python -m tests.listed_tools` writes it anew"
 
 
 async def test_the_tools_say_what_they_do_in_16_000_bytes(world: World) -> None:

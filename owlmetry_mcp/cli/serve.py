@@ -1,25 +1,24 @@
 """`owlmetry-mcp serve`: the MCP server on standard input and output."""
 
+import gc
 import logging
 import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
-import anyio
-
-from owlmetry_mcp.backends.base import Backend, BackendOpener
 from owlmetry_mcp.issues.parameters import shown
-from owlmetry_mcp.server.catalogue import CATALOGUE
-from owlmetry_mcp.server.desk import Desk
-from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from owlmetry_mcp.backends.base import Backend, BackendOpener
+    from owlmetry_mcp.server.options import Options
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -34,13 +33,24 @@ def serve(_: Namespace, settings: Settings) -> None:
             "`owlmetry-mcp demo` shows what it does. Ctrl-C ends it.",
             file=sys.stderr,
         )
-    options = _options(settings)
-    open_backend, close = _live(settings) if settings.backend == "live" else _embedded(settings)
+    if settings.tools:
+        _check_tools(settings.tools)
+    gc.disable()  # most of what is needed is imported only here, beside the opening of the store: see main.py
+    with ThreadPoolExecutor(1) as beside:
+        opening = beside.submit(_live if settings.backend == "live" else _embedded, settings)
+        from anyio import run  # noqa: PLC0415 - these take longest of all
+
+        from owlmetry_mcp.server.desk import Desk  # noqa: PLC0415
+        from owlmetry_mcp.server.server import TriageServer  # noqa: PLC0415
+
+        open_backend, close = opening.result()
     _leave_at_once_on_signals()
     try:
         with _without("rich.console"):
-            server = TriageServer(Desk(open_backend, settings.project_id), options)
-        anyio.run(server.run_stdio_async)
+            server = TriageServer(Desk(open_backend, settings.project_id), _options(settings))
+        gc.freeze()
+        gc.enable()
+        run(server.run_stdio_async)
     finally:
         close()
 
@@ -58,16 +68,25 @@ def _without(module: str) -> Iterator[None]:
             del sys.modules[module]
 
 
-def _options(settings: Settings) -> Options:
+def _check_tools(names: Iterable[str]) -> None:
     """
     Raises:
-        SettingsError: a tool is named that there is not.
+        SettingsError: one is named that there is not.
     """
-    unknown = [name for name in settings.tools or () if name not in CATALOGUE]
-    if unknown:
-        raise SettingsError(
-            [f"OWLMETRY_TOOLS: there is no tool {shown(name)}; there are {', '.join(CATALOGUE)}" for name in unknown]
-        )
+    from owlmetry_mcp.server.catalogue import CATALOGUE  # noqa: PLC0415 - only where tools are named
+
+    faults = [
+        f"OWLMETRY_TOOLS: there is no tool {shown(name)}; there are {', '.join(CATALOGUE)}"
+        for name in names
+        if name not in CATALOGUE
+    ]
+    if faults:
+        raise SettingsError(faults)
+
+
+def _options(settings: Settings) -> "Options":
+    from owlmetry_mcp.server.options import Options  # noqa: PLC0415 - see above
+
     return Options(
         max_result_bytes=settings.max_result_bytes,
         confirm=settings.confirm,
@@ -77,13 +96,13 @@ def _options(settings: Settings) -> Options:
     )
 
 
-def _embedded(settings: Settings) -> tuple[BackendOpener, Callable[[], None]]:
+def _embedded(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
     from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent  # noqa: PLC0415 - one backend is used
     from owlmetry_mcp.backends.store.store import Store  # noqa: PLC0415 - likewise
 
     store = Store(settings.store)
 
-    def open_backend(client_name: str | None) -> Backend:
+    def open_backend(client_name: str | None) -> "Backend":
         if settings.api_key is not None:
             return acting_as(store, settings.api_key)
         return acting_as_local_agent(store, settings.agent_name or client_name)
@@ -91,7 +110,7 @@ def _embedded(settings: Settings) -> tuple[BackendOpener, Callable[[], None]]:
     return open_backend, store.close
 
 
-def _live(settings: Settings) -> tuple[BackendOpener, Callable[[], None]]:
+def _live(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
     from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire  # noqa: PLC0415 - one backend is used
 
     parts = urlsplit(settings.endpoint)

@@ -78,7 +78,7 @@ def own_words(arguments: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(shown(word) for word in (*arguments, *values) if isinstance(word, str))
 
 
-def unknown_tool(name: str, tools: Mapping[str, Tool]) -> str:
+def unknown_tool(name: str, tools: Sequence[str]) -> str:
     return f"Unknown tool {shown(name)}.{_nearest(name, tools)} There are {', '.join(tools)}."
 
 

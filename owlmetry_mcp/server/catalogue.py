@@ -1,21 +1,22 @@
 """The tools there are, and which of them a caller is offered."""
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
 
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import ToolAnnotations
+from mcp_types import ListToolsResult, ToolAnnotations
+from mcp_types import Tool as ListedTool
 
-from owlmetry_mcp.server import schemas
-from owlmetry_mcp.server.answers import Data
 from owlmetry_mcp.server.arguments import slimmed
 from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.reading import Reading
-from owlmetry_mcp.server.triaging import Triaging
-from owlmetry_mcp.server.writing import Writing
 
+LISTED = Path(__file__).with_name("tools.json")
+"""What clients are told of all tools. To make them for it would be a good part of the start; a test makes them, and
+finds the same.
+"""
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
@@ -30,45 +31,62 @@ class Entry(NamedTuple):
     permission: str | None
     """What a key needs for it."""
     annotations: ToolAnnotations
-    output_schema: Data
+    schema: str
+    """The name of its output schema."""
 
 
 CATALOGUE: dict[str, Entry] = {
-    "triage_overview": Entry("Overview", "issues:read", _READS, schemas.OVERVIEW),
-    "list_issues": Entry("List issues", "issues:read", _READS, schemas.ISSUE_PAGE),
-    "get_issue": Entry("Read an issue", "issues:read", _READS, schemas.ISSUE_DETAIL),
-    "get_event": Entry("Read an event", "events:read", _READS, schemas.EVENT),
-    "get_breadcrumbs": Entry("Read what led to an event", "events:read", _READS, schemas.BREADCRUMBS),
-    "find_duplicates": Entry("Find duplicates", "issues:read", _READS, schemas.DUPLICATES),
-    "update_status": Entry("Change status", "issues:write", _writes(destructive=False, idempotent=True), schemas.MOVED),
-    "merge": Entry("Merge issues", "issues:write", _writes(destructive=True, idempotent=True), schemas.MERGED),
-    "comment": Entry("Comment", "issues:write", _writes(destructive=False, idempotent=False), schemas.COMMENT),
-    "list_comments": Entry("List comments", "issues:read", _READS, schemas.COMMENTS),
-    "edit_comment": Entry(
-        "Edit a comment", "issues:write", _writes(destructive=True, idempotent=True), schemas.COMMENT
-    ),
-    "delete_comment": Entry(
-        "Delete a comment", "issues:write", _writes(destructive=True, idempotent=True), schemas.DELETED
-    ),
-    "list_projects": Entry("List projects", "projects:read", _READS, schemas.PROJECTS),
-    "whoami": Entry("Who am I", None, _READS, schemas.IDENTITY),
+    "triage_overview": Entry("Overview", "issues:read", _READS, "OVERVIEW"),
+    "list_issues": Entry("List issues", "issues:read", _READS, "ISSUE_PAGE"),
+    "get_issue": Entry("Read an issue", "issues:read", _READS, "ISSUE_DETAIL"),
+    "get_event": Entry("Read an event", "events:read", _READS, "EVENT"),
+    "get_breadcrumbs": Entry("Read what led to an event", "events:read", _READS, "BREADCRUMBS"),
+    "find_duplicates": Entry("Find duplicates", "issues:read", _READS, "DUPLICATES"),
+    "update_status": Entry("Change status", "issues:write", _writes(destructive=False, idempotent=True), "MOVED"),
+    "merge": Entry("Merge issues", "issues:write", _writes(destructive=True, idempotent=True), "MERGED"),
+    "comment": Entry("Comment", "issues:write", _writes(destructive=False, idempotent=False), "COMMENT"),
+    "list_comments": Entry("List comments", "issues:read", _READS, "COMMENTS"),
+    "edit_comment": Entry("Edit a comment", "issues:write", _writes(destructive=True, idempotent=True), "COMMENT"),
+    "delete_comment": Entry("Delete a comment", "issues:write", _writes(destructive=True, idempotent=True), "DELETED"),
+    "list_projects": Entry("List projects", "projects:read", _READS, "PROJECTS"),
+    "whoami": Entry("Who am I", None, _READS, "IDENTITY"),
 }
 
 
-def registered(desk: Desk, options: Options) -> list[Tool]:
-    """The tools as the SDK takes them, with schemas that refuse unknown arguments and carry no padding."""
-    rooms = (Triaging(desk, options), Reading(desk, options), Writing(desk, options))
-    return [
-        _tool(next(getattr(room, name) for room in rooms if hasattr(room, name)), entry)
-        for name, entry in CATALOGUE.items()
-    ]
+def listed() -> list[ListedTool]:
+    """All tools, in the order of the catalogue."""
+    return ListToolsResult.model_validate_json(LISTED.read_bytes()).tools
 
 
-def _tool(method: Callable[..., Any], entry: Entry) -> Tool:
-    tool = Tool.from_function(method, title=entry.title, annotations=entry.annotations)
-    tool.parameters = slimmed(tool.parameters)
-    tool.fn_metadata.output_schema = entry.output_schema
-    return tool
+class Tools:
+    """The tools as the SDK takes them, each made when it is first asked for; their schemas refuse unknown arguments,
+    and carry no padding.
+    """
+
+    def __init__(self, desk: Desk, options: Options) -> None:
+        self._desk = desk
+        self._options = options
+        self._made: dict[str, Tool] = {}
+
+    def get(self, name: str) -> Tool:
+        """
+        Raises:
+            KeyError: the catalogue has no such tool.
+        """
+        if name not in self._made:
+            self._made[name] = self._make(name, CATALOGUE[name])
+        return self._made[name]
+
+    def _make(self, name: str, entry: Entry) -> Tool:
+        from owlmetry_mcp.server import reading, schemas, triaging, writing  # noqa: PLC0415 - what is first called needs
+
+        for kind in (triaging.Triaging, reading.Reading, writing.Writing):
+            if method := getattr(kind(self._desk, self._options), name, None):
+                tool = Tool.from_function(method, title=entry.title, annotations=entry.annotations)
+                tool.parameters = slimmed(tool.parameters)
+                tool.fn_metadata.output_schema = getattr(schemas, entry.schema)
+                return tool
+        raise KeyError(name)
 
 
 def lacking(words: str, options: Options, permissions: Iterable[str] | None) -> str:

@@ -33,7 +33,7 @@ from owlmetry_mcp import __version__
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.models import KeyIdentity
 from owlmetry_mcp.server.arguments import own_words, refused, unknown_tool, wrong_values
-from owlmetry_mcp.server.catalogue import CATALOGUE, lacking, offered, registered
+from owlmetry_mcp.server.catalogue import CATALOGUE, Tools, lacking, listed, offered
 from owlmetry_mcp.server.completions import Completions
 from owlmetry_mcp.server.desk import CLIENT_NAME, Desk, unheard
 from owlmetry_mcp.server.listening import on_subscribe, on_unsubscribe, while_listening
@@ -82,13 +82,12 @@ class TriageServer(MCPServer[Any]):
         self._intervals = intervals or Intervals()
         self._bus = InMemorySubscriptionBus()
         self._watches: list[Watch] = []
-        tools = registered(desk, self.options)
+        self._tools = Tools(desk, self.options)
         super().__init__(
             "owlmetry-mcp",
             title="Owlmetry issues",
             version=__version__,
             instructions="\n\n".join(filter(None, (INSTRUCTIONS, lacking(INSTRUCTIONS, self.options, None)))),
-            tools=tools,
             middleware=[_knowing_the_client, while_listening],
             subscriptions=self._bus,
             lifespan=self._watching,
@@ -97,7 +96,8 @@ class TriageServer(MCPServer[Any]):
         handle("completion/complete", CompleteRequestParams, Completions(desk).complete)
         handle("resources/subscribe", SubscribeRequestParams, on_subscribe)
         handle("resources/unsubscribe", UnsubscribeRequestParams, on_unsubscribe)
-        self._by_name = {tool.name: tool for tool in tools if tool.name in offered(self.options, None)}
+        allowed = offered(self.options, None)
+        self._names = [name for name in CATALOGUE if name in allowed]
 
     async def run_stdio_async(self) -> None:
         serving = self._lowlevel_server
@@ -106,7 +106,7 @@ class TriageServer(MCPServer[Any]):
 
     async def list_tools(self) -> list[ListedTool]:
         allowed = offered(self.options, await self._held())
-        return [tool for tool in await super().list_tools() if tool.name in allowed]
+        return [tool for tool in listed() if tool.name in allowed]
 
     async def _held(self) -> list[str] | None:
         """The permissions of the caller's key; None: all, or not known now."""
@@ -127,13 +127,15 @@ class TriageServer(MCPServer[Any]):
         Raises:
             ToolError: the call was refused; its text says why, and what to do.
         """
-        tool = self._by_name.get(name)
-        if tool is None:
-            raise ToolError(self._not_offered(name) if name in CATALOGUE else unknown_tool(name, self._by_name))
+        if name not in self._names:
+            raise ToolError(self._not_offered(name) if name in CATALOGUE else unknown_tool(name, self._names))
+        tool = self._tools.get(name)
         if refusal := refused(tool, arguments):
             raise ToolError(refusal)
         try:
-            result = await super().call_tool(name, arguments, context)
+            result: CallToolResult | InputRequiredResult = await tool.run(
+                arguments, context or Context(mcp_server=self), convert_result=True
+            )
         except ToolError as error:
             match error.__cause__:
                 case ValidationError() as cause if not isinstance(error, UnexpectedToolError):
@@ -185,7 +187,7 @@ class TriageServer(MCPServer[Any]):
     def _not_offered(self, name: str) -> str:
         writes = not CATALOGUE[name].annotations.read_only_hint
         why = "this server only reads" if self.options.read_only and writes else "this server is set not to offer it"
-        return f"{name} cannot be used: {why}. There are {', '.join(self._by_name)}."
+        return f"{name} cannot be used: {why}. There are {', '.join(self._names)}."
 
 
 @contextmanager

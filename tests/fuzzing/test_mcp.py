@@ -12,14 +12,11 @@ from hypothesis import strategies as st
 from mcp import Client, MCPError
 from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
 
-from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.issues.filters import EventFilter
 from owlmetry_mcp.issues.parameters import shown
 from owlmetry_mcp.server.arguments import own_words
-from owlmetry_mcp.server.catalogue import CATALOGUE, registered
-from owlmetry_mcp.server.desk import Desk
-from owlmetry_mcp.server.options import Options
+from owlmetry_mcp.server.catalogue import CATALOGUE, listed
 from owlmetry_mcp.server.prompts import PROMPTS
 from owlmetry_mcp.server.resources import ISSUE_TEMPLATE, OVERVIEW_TEMPLATE
 from tests.agent import agent_of
@@ -44,11 +41,7 @@ OWN_COMMENTS = [
 ]
 
 
-def nobody(_: str | None) -> Backend:
-    raise AssertionError
-
-
-PARAMETERS = {tool.name: tool.parameters for tool in registered(Desk(nobody), Options())}
+PARAMETERS = {tool.name: tool.input_schema for tool in listed()}
 
 
 @pytest.fixture
