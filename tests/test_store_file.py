@@ -204,9 +204,11 @@ def test_after_a_long_transaction_of_many_the_others_have_a_turn(path: Path, mon
     monkeypatch.setattr(time, "sleep", pauses.append)
     with Store(path) as store:
         monkeypatch.setattr(store_module, "_LONG_SECONDS", 3600)
-        assert store.write_much(lambda tx: tx.one("SELECT 7")) == (7,)
+        for _ in range(2):
+            assert store.write_much(lambda tx: tx.one("SELECT 7")) == (7,)
         assert pauses == []
         monkeypatch.setattr(store_module, "_LONG_SECONDS", 0)
-        assert store.write_much(lambda tx: tx.one("SELECT 8")) == (8,)
+        for _ in range(2):
+            store.write_much(lambda tx: tx.one("SELECT 8"))
         assert len(pauses) == 1
         assert pauses[0] * 1000 > transactions._LOOK_MS  # noqa: SLF001 - else one who waits may miss it

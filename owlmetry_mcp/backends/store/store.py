@@ -52,6 +52,7 @@ class Store:
         self.path = path
         self._clock = clock
         self._openings = 0
+        self._took_long = False
         self._place: Place | None = None
         """The file that the connections are to; None where they are not to be used."""
         self._may_write = True
@@ -75,11 +76,12 @@ class Store:
         return self._do(self._writes, work)
 
     def write_much(self, work: Work[Result]) -> Result:
-        """`write`, as one of many in a row; if it took long, the others who wait to write have a turn behind it."""
+        """`write`, as one of many in a row: where the one before took long, whoever waits to write has a turn first."""
+        if self._took_long:
+            time.sleep(_TURN_SECONDS)
         begun = time.monotonic()
         result = self.write(work)
-        if time.monotonic() - begun >= _LONG_SECONDS:
-            time.sleep(_TURN_SECONDS)
+        self._took_long = time.monotonic() - begun >= _LONG_SECONDS
         return result
 
     async def reading(self, work: Work[Result]) -> Result:
