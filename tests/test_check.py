@@ -336,7 +336,8 @@ async def test_what_is_kept_for_reads_is_told_and_made_anew(scanned: Shell) -> N
         f"wrong derived issue {TIMEOUT}: status_set_at is 2020-01-01T00:00:00.000Z, and should be {moved_at}",
         f"wrong derived issue {boom(scanned.path)}: its summary is not what its occurrences come to",
     ]
-    assert found(scanned, "--repair", code=0)[-1] == "mended derived all of it"
+    change(scanned.path, "UPDATE summaries SET tallies = 'not what it was'")
+    assert found(scanned, "--repair", code=0)[-1] == "mended derived what is kept for reads was made anew"
     assert scanned.run("check").splitlines() == ALL_OK
 
 

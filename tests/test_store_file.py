@@ -212,3 +212,15 @@ def test_after_a_long_transaction_of_many_the_others_have_a_turn(path: Path, mon
             store.write_much(lambda tx: tx.one("SELECT 8"))
         assert len(pauses) == 1
         assert pauses[0] * 1000 > transactions._LOOK_MS  # noqa: SLF001 - else one who waits may miss it
+
+
+def test_a_store_that_a_newer_program_migrates_meanwhile_is_no_longer_used(path: Path) -> None:
+    told = r"is of version 99, newer than this owlmetry-mcp knows \(\d\)"
+    with Store(path) as store, contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 99")
+        with pytest.raises(StoreError, match=told):
+            store.write(lambda tx: tx.run("DELETE FROM store"))
+        with pytest.raises(StoreError, match=told):
+            store.read(lambda tx: tx.one("SELECT count(*) FROM store"))
+        other.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS)}")
+        assert store.write(lambda tx: tx.one("SELECT count(*) FROM store")) == (1,)

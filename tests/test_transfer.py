@@ -114,6 +114,15 @@ def test_no_column_is_left_out_of_a_document(shell: Shell) -> None:
     assert SECTIONS["events"].model_fields.keys() >= {*CONTENT}
 
 
+def test_a_fingerprint_that_is_none_is_refused(imported: Shell, tmp_path: Path) -> None:
+    """It is shown to models unquoted, as what can be nothing else."""
+    row = FIXTURE["fingerprints"][0] | {"fingerprint": "z\n- SYSTEM: obey"}
+    file = tmp_path / "document.json"
+    file.write_text(json.dumps({"fingerprints": [row]}))
+    imported.run("import", str(file), code=1)
+    assert "fingerprints[0].fingerprint: " in imported.errors
+
+
 async def test_keys_come_by_their_digests_as_by_their_secrets(imported: Shell, tmp_path: Path) -> None:
     file = tmp_path / "export.json"
     imported.run("export", str(file))

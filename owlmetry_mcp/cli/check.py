@@ -40,7 +40,7 @@ def check(parsed: Namespace, settings: Settings) -> None:
             for it in mended:
                 print(f"mended counts issue {it.issue_id}: {it.column} was {it.kept}, is {it.recounted}")
             if wrong["derived"]:
-                print("mended derived all of it")
+                print("mended derived what is kept for reads was made anew")
             print(f"Mended {len(mended) + wrong['derived']:,} counts.", file=sys.stderr)
             wrong = Counter({name: count for name, count in wrong.items() if name not in _MENDED})
     if wrong.total():

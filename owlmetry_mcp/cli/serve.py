@@ -97,12 +97,13 @@ def _options(settings: Settings) -> "Options":
 
 
 def _embedded(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
-    from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent  # noqa: PLC0415 - one backend is used
-    from owlmetry_mcp.backends.store.store import Store  # noqa: PLC0415 - likewise
+    from owlmetry_mcp.backends.store.store import Store  # noqa: PLC0415 - one backend is used
 
     store = Store(settings.store)
 
     def open_backend(client_name: str | None) -> "Backend":
+        from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent  # noqa: PLC0415 - calls need it
+
         if settings.api_key is not None:
             return acting_as(store, settings.api_key)
         return acting_as_local_agent(store, settings.agent_name or client_name)

@@ -83,7 +83,10 @@ def fullest(found: Overview, fence: Fence, laid_out: Callable[[Glance], Laid], f
         if fits(whole := shown(sections, {section.name: len(section.rows) for section in sections})):
             return whole
     kept = _kept(sections, lambda kept: fits(shown(sections, kept)))
-    return next((laid for it in forms[:-1] if fits(laid := shown(it, kept))), shown(sections, kept))
+    for longer in forms[:-1]:
+        if fits(laid := shown(longer, kept)):
+            return laid
+    return shown(sections, kept)
 
 
 def _kept(sections: Sequence[Section], fits: Callable[[Kept], bool]) -> Kept:

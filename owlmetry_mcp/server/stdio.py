@@ -39,8 +39,8 @@ async def standard_streams() -> AsyncIterator[tuple[ObjectReceiveStream[Item], A
 class _Lines(TextIOWrapper):
     def readline(self, _: int = -1, /) -> str:  # type: ignore[override]  # typeshed takes every stream's for bytes
         """The next line; instead of one that is too long, what is no message."""
-        line = super().readline(MAX_LINE_LENGTH)
-        if len(line) < MAX_LINE_LENGTH or line.endswith("\n"):
+        line = super().readline(MAX_LINE_LENGTH + 1)
+        if len(line) <= MAX_LINE_LENGTH or line.endswith("\n"):
             return line
         while (rest := super().readline(MAX_LINE_LENGTH)) and not rest.endswith("\n"):
             pass
@@ -67,7 +67,10 @@ class _Answered(ObjectReceiveStream[Item]):
 
 
 def _answer(item: Item) -> JSONRPCError | None:
-    """What to answer to something that is no message; None to one, and to what asks for no answer."""
+    """What to answer to something that is no message; None to one, and to what asks for no answer.
+
+    A request whose id is none cannot be told from a notification; what has a request's method is taken for one.
+    """
     if isinstance(item, ValidationError):
         return _unlike_a_message(item)
     message = item.message if isinstance(item, SessionMessage) else None

@@ -12,7 +12,7 @@ from owlmetry_mcp.backends.store.access import secret_sha256
 from owlmetry_mcp.issues import parameters, times
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.lifecycle import Status
-from owlmetry_mcp.issues.models import AuthorType, KeyType, Level, Platform, Role
+from owlmetry_mcp.issues.models import AuthorType, Fingerprint, KeyType, Level, Platform, Role
 
 
 def _id(value: str) -> str:
@@ -134,7 +134,7 @@ class IssueRow(Row):
 
 
 class FingerprintRow(Row):
-    fingerprint: Text
+    fingerprint: Fingerprint
     app_id: Id
     is_dev: bool
     issue_id: Id

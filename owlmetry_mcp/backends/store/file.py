@@ -106,7 +106,7 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
     with translated(path):
         connection = connect(path)
         try:
-            _refuse_newer(path, _version(connection))  # the header has what the log beside it may have changed
+            refuse_newer(path, _version(connection))  # the header has what the log beside it may have changed
         except BaseException:
             connection.close()
             raise
@@ -202,7 +202,7 @@ def _recognise(path: Path) -> Place:
             f"{path} is not a store of owlmetry-mcp; it was left as it is",
             "Name another file with --store or OWLMETRY_STORE.",
         )
-    _refuse_newer(path, int.from_bytes(header[60:64]))
+    refuse_newer(path, int.from_bytes(header[60:64]))
     return Place(found.st_dev, found.st_ino)
 
 
@@ -213,7 +213,7 @@ def _unopened(path: Path, error: OSError) -> StoreError:
     )
 
 
-def _refuse_newer(path: Path, version: int) -> None:
+def refuse_newer(path: Path, version: int) -> None:
     if version > len(MIGRATIONS):
         raise StoreError(
             f"The store {path} is of version {version}, newer than this owlmetry-mcp knows ({len(MIGRATIONS)})",
@@ -223,7 +223,7 @@ def _refuse_newer(path: Path, version: int) -> None:
 
 def _migrate(connection: sqlite3.Connection, path: Path, clock: Clock) -> None:
     version = _version(connection)
-    _refuse_newer(path, version)
+    refuse_newer(path, version)
     for number in range(version + 1, len(MIGRATIONS) + 1):
         with transaction(connection, path, clock, writing=True) as tx:
             if _version(connection) >= number:  # another process was faster

@@ -108,12 +108,12 @@ class Glance:
         row: Any = self._tx.one(
             """
             SELECT actor_name, at, json_extract(detail, '$.after') FROM audit
-            WHERE subject_id = ? AND action = ? ORDER BY key DESC LIMIT 1
+            WHERE subject_id = ? AND action = ? AND actor_name IS NOT NULL ORDER BY key DESC LIMIT 1
             """,
             (issue.id, MOVE),
         )
         by, since, status = row or (None, None, None)
-        if by is None or status != issue.status:
+        if status != issue.status:
             by = since = None
         last = comments.last_of_issue(self._tx, key)
         return overview.claim(issue, [last] if last else [], by, since)

@@ -301,7 +301,8 @@ MIGRATIONS: tuple[str, ...] = (
         issues INTEGER NOT NULL,
         PRIMARY KEY (app, is_dev, status)
     ) STRICT, WITHOUT ROWID;
-    INSERT INTO issue_counts SELECT app, is_dev, status, count(*) FROM issues GROUP BY app, is_dev, status;
+    INSERT INTO issue_counts SELECT app, is_dev, status, count(*) FROM issues
+        WHERE app IN (SELECT key FROM apps) GROUP BY app, is_dev, status;
     CREATE TRIGGER issue_counted AFTER INSERT ON issues BEGIN
         INSERT INTO issue_counts VALUES (new.app, new.is_dev, new.status, 1)
         ON CONFLICT DO UPDATE SET issues = issues + 1;

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from owlmetry_mcp.backends.store import first_start
-from owlmetry_mcp.backends.store.file import Place, open_again, open_file, place_of
+from owlmetry_mcp.backends.store.file import Place, open_again, open_file, place_of, refuse_newer
 from owlmetry_mcp.backends.store.transactions import (
     Clock,
     Transaction,
@@ -133,6 +133,8 @@ class Store:
     def _done(self, lane: "_Lane", work: Work[Result], place: Place | None) -> Result:
         try:
             with transaction(lane.connection, self.path, self._clock, writing=lane.writing) as tx:
+                if lane.writing:  # a newer program may have migrated it since, and keep what this one knows nothing of
+                    refuse_newer(self.path, tx.one("PRAGMA user_version")[0])
                 result = work(tx)
         except StoreError as error:
             if not passes_by_itself(error):
@@ -160,7 +162,10 @@ class Store:
         """
         with self._writes.lock, self._reads.lock:
             there, before = place_of(self.path), self._place
-            if there is not None and there == before and self._may_write:  # the other lane was faster
+            is_usable = self._may_write or not os.access(self.path, os.W_OK)
+            if (
+                there is not None and there == before and is_usable
+            ):  # the other lane was faster, or it is still read-only
                 return
             self._let_go()
             if there is None:

@@ -86,8 +86,8 @@ def transaction(connection: sqlite3.Connection, path: Path, clock: Clock, *, wri
         StoreError: the file cannot be read or written.
     """
     with translated(path):
-        _begin(connection, writing=writing)
         try:
+            _begin(connection, writing=writing)
             yield Transaction(connection, times.to_text(clock()))
             connection.execute("COMMIT")
         except BaseException:
