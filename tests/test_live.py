@@ -94,6 +94,42 @@ async def test_occurrences_of_a_server_that_loses_and_repeats_them_come_once_and
     assert set(met) < set(order)
 
 
+@pytest.mark.parametrize(
+    ("instants", "asked", "seen"),
+    [
+        ([3, 2, 1], ["3"], None),
+        ([3, 2], ["3"], 2),
+        ([3, 2, 2, 1], ["3", "200"], 4),
+        ([3], ["3"], 1),
+    ],
+    ids=["more behind it", "all there are", "one of the same instant behind it", "fewer than asked for"],
+)
+async def test_a_first_page_is_asked_for_alone_where_the_next_can_tell_what_it_showed(
+    instants: list[int], asked: list[str], seen: int | None
+) -> None:
+    rows = [
+        OCCURRENCES[0]
+        | {"id": f"0000000{place}-0000-4000-8000-000000000000", "timestamp": f"2026-10-2{day}T00:00:00.000Z"}
+        for place, day in enumerate(instants)
+    ]
+    limits: list[str] = []
+
+    async def detail(request: Request) -> Response:
+        limit = request.query_params["occurrence_limit"]
+        limits.append(limit)
+        page = rows[: int(limit)]
+        more = len(page) < len(rows)
+        cursor = {"occurrence_cursor": page[-1]["id"] if more else None, "occurrence_has_more": more}
+        return JSONResponse(ISSUE | cursor | {"occurrences": page, "comments": [], "attachments": []})
+
+    async with answering(detail) as backend:
+        page = await backend.get_issue(SHOP, BUSY, occurrence_limit=2)
+    shown = sorted(rows, key=lambda row: (row["timestamp"], row["id"]), reverse=True)[:2]
+    assert [row.id for row in page.occurrences] == [row["id"] for row in shown]
+    assert page.occurrence_has_more == (len(rows) > 2)
+    assert (limits, page.occurrences_seen) == (asked, seen)
+
+
 async def test_the_team_level_list_is_asked_by_data_mode_and_nothing_wrong_is_sent() -> None:
     asked: list[str] = []
 

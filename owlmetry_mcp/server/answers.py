@@ -131,9 +131,9 @@ def _names(data: object) -> set[str]:
     names: set[str] = set()
     inner = [data]
     for part in inner:  # which grows on the way
+        values: Iterable[object] = part if isinstance(part, list) else ()
         if isinstance(part, dict):
             names.update(part)
-            inner += [value for value in part.values() if type(value) in _CONTAINERS]
-        elif isinstance(part, list):
-            inner += [value for value in part if type(value) in _CONTAINERS]
+            values = part.values()
+        inner.extend(value for value in values if type(value) in _CONTAINERS)
     return names

@@ -17,8 +17,6 @@ from owlmetry_mcp.server.pages import add_latest_comments, add_occurrences, occu
 from owlmetry_mcp.server.structured import LISTED, WHOLE
 from owlmetry_mcp.server.untrusted import Fence, quoted
 
-MIME_TYPE = "text/markdown"
-
 _BACKTICKS = re.compile("`+")
 _LEAST_BLOCK = 3
 _HEAD_SHARE = 0.5

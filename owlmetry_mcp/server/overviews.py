@@ -77,16 +77,14 @@ def fullest(found: Overview, fence: Fence, laid_out: Callable[[Glance], Laid], f
         parts = [section._replace(rows=section.rows[: kept[section.name]]) for section in sections]
         return laid_out(Glance(state, [part for part in parts if part.rows], [*_left_out(found, kept)]))
 
-    forms: list[Sequence[Section]] = []
-    for lengths in OVERVIEW:
-        forms.append(sections := _sections(found, lengths, fence))
-        if fits(whole := shown(sections, {section.name: len(section.rows) for section in sections})):
-            return whole
-    kept = _kept(sections, lambda kept: fits(shown(sections, kept)))
-    for longer in forms[:-1]:
-        if fits(laid := shown(longer, kept)):
-            return laid
-    return shown(sections, kept)
+    *longer, shortest = OVERVIEW
+    sections = _sections(found, shortest, fence)
+    kept: Kept = {section.name: len(section.rows) for section in sections}
+    least = shown(sections, kept)
+    if not fits(least):
+        kept = _kept(sections, lambda kept: fits(shown(sections, kept)))
+        least = shown(sections, kept)
+    return next((laid for lengths in longer if fits(laid := shown(_sections(found, lengths, fence), kept))), least)
 
 
 def _kept(sections: Sequence[Section], fits: Callable[[Kept], bool]) -> Kept:

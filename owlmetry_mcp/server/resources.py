@@ -18,13 +18,12 @@ from owlmetry_mcp.issues.models import Issue, Project
 from owlmetry_mcp.issues.parameters import shown
 from owlmetry_mcp.server.desk import Desk, unheard
 from owlmetry_mcp.server.guide import guide
-from owlmetry_mcp.server.markdown import MIME_TYPE, MarkdownFence, issue_document, overview_document
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.pages import LATEST_OCCURRENCES
 from owlmetry_mcp.server.untrusted import quoted
 
 GUIDE_URI = "owlmetry://guide"
 ISSUE_TEMPLATE = "owlmetry://projects/{project_id}/issues/{issue_id}"
+MIME_TYPE = "text/markdown"
 OVERVIEW_TEMPLATE = "owlmetry://projects/{project_id}/overview"
 
 LISTING_SECONDS = 5.0
@@ -136,25 +135,27 @@ class Library:
         """
         if uri == GUIDE_URI:
             return guide()
-        text, _ = await self._rendered(await self.place(uri, progress), MarkdownFence(), progress, self._max_bytes)
+        text, _ = await self._rendered(await self.place(uri, progress), None, progress, self._max_bytes)
         return text
 
     async def content(self, place: Place) -> str:
         """What `read` gives, whole, without what differs from reading to reading though nothing has changed."""
-        text, as_of = await self._rendered(place, MarkdownFence("same"), unheard, _UNCAPPED)
+        text, as_of = await self._rendered(place, "same", unheard, _UNCAPPED)
         return text.replace(as_of, "") if as_of else text
 
-    async def _rendered(
-        self, place: Place, fence: MarkdownFence, progress: Progress, max_bytes: int
-    ) -> tuple[str, str]:
+    async def _rendered(self, place: Place, marker: str | None, progress: Progress, max_bytes: int) -> tuple[str, str]:
         """The document, and the instant that stands in it."""
+        from owlmetry_mcp.server import markdown, pages  # noqa: PLC0415 - a start needs none of it
+
+        fence = markdown.MarkdownFence(marker)
         backend = self._desk.backend()
         if place.issue_id is None:
             overview = await backend.overview(place.project_id, progress)
-            return overview_document(place.project_id, overview, max_bytes, fence), overview.as_of
-        found = await backend.examine(place.project_id, place.issue_id, latest=LATEST_OCCURRENCES, progress=progress)
+            return markdown.overview_document(place.project_id, overview, max_bytes, fence), overview.as_of
+        latest = pages.LATEST_OCCURRENCES
+        found = await backend.examine(place.project_id, place.issue_id, latest=latest, progress=progress)
         self._desk.remember([found.issue])
-        return issue_document(found, max_bytes, fence), ""
+        return markdown.issue_document(found, max_bytes, fence), ""
 
 
 def _fitting(rows: Iterable[Resource], max_bytes: int) -> Iterator[Resource]:

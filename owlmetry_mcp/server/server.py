@@ -18,6 +18,7 @@ from mcp_types import (
     INVALID_PARAMS,
     CallToolResult,
     CompleteRequestParams,
+    CompleteResult,
     GetPromptResult,
     InputRequiredResult,
     Prompt,
@@ -34,14 +35,11 @@ from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.models import KeyIdentity
 from owlmetry_mcp.server.arguments import own_words, refused, unknown_tool, wrong_values
 from owlmetry_mcp.server.catalogue import CATALOGUE, Tools, lacking, listed, offered
-from owlmetry_mcp.server.completions import Completions
 from owlmetry_mcp.server.desk import CLIENT_NAME, Desk, unheard
 from owlmetry_mcp.server.listening import on_subscribe, on_unsubscribe, while_listening
-from owlmetry_mcp.server.markdown import MIME_TYPE
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.progress import progress
-from owlmetry_mcp.server.prompts import PROMPTS, Prompts
-from owlmetry_mcp.server.resources import TEMPLATES, Library
+from owlmetry_mcp.server.resources import MIME_TYPE, TEMPLATES, Library
 from owlmetry_mcp.server.stdio import standard_streams
 from owlmetry_mcp.server.untrusted import fenced_quotations
 from owlmetry_mcp.server.watch import Intervals, Watch, running
@@ -78,7 +76,6 @@ class TriageServer(MCPServer[Any]):
         self.desk = desk
         self.options = options or Options()
         self._library = Library(desk, self.options)
-        self._prompts = Prompts(desk, self.options)
         self._intervals = intervals or Intervals()
         self._bus = InMemorySubscriptionBus()
         self._watches: list[Watch] = []
@@ -93,7 +90,7 @@ class TriageServer(MCPServer[Any]):
             lifespan=self._watching,
         )
         handle = self._lowlevel_server.add_request_handler
-        handle("completion/complete", CompleteRequestParams, Completions(desk).complete)
+        handle("completion/complete", CompleteRequestParams, self._complete)
         handle("resources/subscribe", SubscribeRequestParams, on_subscribe)
         handle("resources/unsubscribe", UnsubscribeRequestParams, on_unsubscribe)
         allowed = offered(self.options, None)
@@ -174,15 +171,26 @@ class TriageServer(MCPServer[Any]):
             text = await self._library.read(str(uri), progress(context) if context else unheard)
         return [ReadResourceContents(content=text, mime_type=MIME_TYPE)]
 
+    async def _complete(self, ctx: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
+        from owlmetry_mcp.server.completions import Completions  # noqa: PLC0415 - a start needs none of it
+
+        return await Completions(self.desk).complete(ctx, params)
+
     async def list_prompts(self) -> list[Prompt]:
+        from owlmetry_mcp.server.prompts import PROMPTS  # noqa: PLC0415 - likewise
+
         return [*PROMPTS.values()]
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[Any, Any] | None = None
     ) -> GetPromptResult:
         with _told(own_words({"name": name, **(arguments or {})})):
+            from owlmetry_mcp.server.prompts import Prompts  # noqa: PLC0415 - likewise
+
             held = await self._held()
-            return await self._prompts.get(name, arguments, held, progress(context) if context else unheard)
+            return await Prompts(self.desk, self.options).get(
+                name, arguments, held, progress(context) if context else unheard
+            )
 
     def _not_offered(self, name: str) -> str:
         writes = not CATALOGUE[name].annotations.read_only_hint

@@ -1,7 +1,7 @@
 """What an issue's occurrences say together."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from owlmetry_mcp.issues.evidence import Breakdown, OccurrenceSummary, Tally
 from owlmetry_mcp.issues.models import Occurrence
@@ -41,7 +41,6 @@ def latest(days: Mapping[str, int]) -> Breakdown:
     return _breakdown(sorted(days.items(), reverse=True), MAX_DAYS)
 
 
-def _breakdown(counts: Iterable[tuple[str | None, int]], named: int) -> Breakdown:
-    tallies = [Tally(value=value, occurrences=count) for value, count in counts]
-    others = tallies[named:]
-    return Breakdown(top=tallies[:named], others=len(others), others_count=sum(other.occurrences for other in others))
+def _breakdown(counts: Sequence[tuple[str | None, int]], named: int) -> Breakdown:
+    others = [count for _, count in counts[named:]]
+    return Breakdown([Tally(value, count) for value, count in counts[:named]], len(others), sum(others))

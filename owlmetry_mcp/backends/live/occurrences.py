@@ -1,7 +1,8 @@
 """An issue's occurrences from a server whose own cursor loses and repeats rows behind the first page.
 
-They are fetched in the largest pages there are, each row is kept once, and how many were seen is told. The cursor given
-on is the id of the last occurrence shown, which holds its place whatever page of the server's it came on.
+Its first page is right. Those behind it are fetched in the largest pages there are, each row is kept once, and how many
+were seen is told. The cursor given on is the id of the last occurrence shown, which holds its place whatever page of
+the server's it came on.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,8 +42,24 @@ class Walk:
             InvalidInputError: the server shows no occurrence `after`.
         """
         reads = Reads(self._wire, partial=False)
+        if after is None and count < MAX_LIMIT and (first := await self._first(reads, count)):
+            return first
         walked = await self._walk(reads, MAX_PAGES, lambda seen: _enough(seen, after, count))
         return walked.shown(after, count)
+
+    async def _first(self, reads: Reads, count: int) -> IssueDetail | None:
+        """The first page, by one request for no more than it shows and one row behind it; None where that row is of the
+        same instant as the last shown, so that the next page could not tell which of that instant have been shown.
+        """
+        found = await self._fetch(reads, None, count + 1)
+        rows = sorted(found.occurrences, key=_latest, reverse=True)
+        if len(rows) <= count:
+            if found.occurrence_has_more:
+                return None
+            return _Walked(found, rows, has_more=False).shown(None, count)
+        if rows[count].timestamp == rows[count - 1].timestamp:
+            return None
+        return _Walked(found, rows, has_more=True).shown(None, count).model_copy(update={"occurrences_seen": None})
 
     async def examination(self, latest: int, progress: Progress) -> Examination:
         """The issue with its `latest` occurrences, and what the pages show of all, while time lasts."""
@@ -56,21 +73,21 @@ class Walk:
         is_enough: Callable[[Mapping[str, Occurrence]], bool],
         progress: Progress = unheard,
     ) -> "_Walked":
-        first = detail = await self._fetch(reads, None)
+        first = detail = await self._fetch(reads, None, MAX_LIMIT)
         seen = {row.id: row for row in first.occurrences}
         await progress(f"{len(seen)} occurrences read")
         pages = 1
         with reads.while_time_lasts():
             while detail.occurrence_has_more and pages < most_pages and not is_enough(seen):
-                detail = await self._fetch(reads, detail.occurrence_cursor)
+                detail = await self._fetch(reads, detail.occurrence_cursor, MAX_LIMIT)
                 pages += 1
                 seen |= {row.id: row for row in detail.occurrences if row.id not in seen}
                 await progress(f"{len(seen)} occurrences read")
-        rows = sorted(seen.values(), key=lambda row: (row.timestamp, row.id), reverse=True)
+        rows = sorted(seen.values(), key=_latest, reverse=True)
         return _Walked(first, rows, detail.occurrence_has_more and pages < MAX_PAGES)
 
-    async def _fetch(self, reads: Reads, cursor: str | None) -> IssueDetail:
-        query = {"occurrence_cursor": cursor, "occurrence_limit": MAX_LIMIT}
+    async def _fetch(self, reads: Reads, cursor: str | None, limit: int) -> IssueDetail:
+        query = {"occurrence_cursor": cursor, "occurrence_limit": limit}
         return checked(IssueDetail, await reads.read(self._path, query))
 
 
@@ -92,6 +109,10 @@ class _Walked(NamedTuple):
             "occurrences_seen": len(self.rows),
         }
         return self.issue.model_copy(update=update)
+
+
+def _latest(row: Occurrence) -> tuple[str, str]:
+    return row.timestamp, row.id
 
 
 def _enough(seen: Mapping[str, Occurrence], after: str | None, count: int) -> bool:

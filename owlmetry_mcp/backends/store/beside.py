@@ -3,7 +3,6 @@
 So a file that is put in the place of a store that is in use would be given the log of the one before it.
 """
 
-import fcntl
 import os
 import stat
 import struct
@@ -75,24 +74,27 @@ def refuse_a_log_alone(path: Path) -> None:
 
 def _user(file: str, locked: _Bytes) -> int | None:
     """Another process that has locked any of these bytes; None where there is none, or it cannot be told."""
+    if sys.platform == "win32":  # where no file can be replaced while it is in use
+        return None
+    import fcntl  # noqa: PLC0415 - which Windows has not
+
     try:
         descriptor = os.open(file, os.O_RDWR)
     except OSError:
         return None
     try:
-        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, _asked(locked))
+        kind, process = _told(fcntl.fcntl(descriptor, fcntl.F_GETLK, _asked(fcntl.F_WRLCK, locked)))
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    kind, process = _told(answer)
     return None if kind == fcntl.F_UNLCK else process
 
 
-def _asked(locked: _Bytes) -> bytes:
+def _asked(kind: int, locked: _Bytes) -> bytes:
     if sys.platform == "darwin":
-        return struct.pack(_FLOCK, *locked, 0, fcntl.F_WRLCK, os.SEEK_SET)
-    return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, *locked, 0)
+        return struct.pack(_FLOCK, *locked, 0, kind, os.SEEK_SET)
+    return struct.pack(_FLOCK, kind, os.SEEK_SET, *locked, 0)
 
 
 def _told(answer: bytes) -> tuple[int, int]:

@@ -1,12 +1,13 @@
 """What a new store begins with, so that nothing has to be set up: a team, a project and an app."""
 
-from owlmetry_mcp.backends.store import administration
 from owlmetry_mcp.backends.store.transactions import Transaction
 
 TEAM, PROJECT, APP = "My team", "My project", "My app"
 
 
 def fill(tx: Transaction) -> None:
+    from owlmetry_mcp.backends.store import administration  # noqa: PLC0415 - only a new store needs it
+
     team = administration.add_team(tx, TEAM)
     project = administration.add_project(tx, team.key, PROJECT)
     administration.add_app(tx, project.key, APP, "backend")
