@@ -1,7 +1,7 @@
 """From starting the server to its first list of tools, beside a server with nothing in it.
 
-Both are started in turn, as a client starts them, on a pipe. The first answered `tools/list` ends the start; the exit
-is timed from the end of their input. The store holds one project, as the first start leaves it.
+Both are started in turn, as a client starts them: on a pipe, and on any core. The first answered `tools/list` ends the
+start; the exit is timed from the end of their input. The store holds one project, as the first start leaves it.
 """
 
 import json
@@ -18,7 +18,6 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import rows
-from benchmarks.measured import pin
 from benchmarks.rows import Row
 
 _BARE = """\
@@ -82,7 +81,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, metavar="N", help="how often each (default: 20)")
     rows.add_option(parser)
     asked = parser.parse_args()
-    print(f"Python {platform.python_version()}, {pin()}, runs: {asked.runs}")
+    print(f"Python {platform.python_version()}, on any core, runs: {asked.runs}")
     times = measure(asked.runs)
     _show(times)
     rows.keep(asked, _rows(times))
