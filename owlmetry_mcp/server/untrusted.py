@@ -63,8 +63,9 @@ def on_a_line(text: str) -> str:
 
 def quoted(text: str, most: int = _FIELD_LENGTH) -> str:
     """The text on one line, in double quotes that it cannot close; cut as `short` does it."""
-    if _is_plain(text) and '"' not in text and "\\" not in text:
-        return f'"{short(text, most)}"'
+    if _is_plain(text):
+        head = text[: most + 1].replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{short(head, most)}"'
     return f'"{short(_unseen(_ON_A_LINE).sub(_escape, text[: most + 1]), most)}"'
 
 
