@@ -43,10 +43,14 @@ class Answer:
 
     def add(self, data: Mapping[str, Any], *lines: str) -> None:
         """What the answer cannot do without."""
-        self._data |= data
-        self._lines += lines
+        self.put(data, *lines)
         self._data_room -= self._counted(data)
         self._text_room -= sum(_bytes(line) + 1 for line in lines)
+
+    def put(self, data: Mapping[str, Any], *lines: str) -> None:
+        """As `add`, where nothing is asked to fit into the room that is left."""
+        self._data |= data
+        self._lines += lines
 
     def rows(self, name: str, rows: Iterable[Row], heading: str = "", share: float = 1.0) -> int:
         """As many rows from the first on as fit into a share of the room that is left; returns how many."""
@@ -131,9 +135,9 @@ def _names(data: object) -> set[str]:
     names: set[str] = set()
     inner = [data]
     for part in inner:  # which grows on the way
-        values: Iterable[object] = part if isinstance(part, list) else ()
         if isinstance(part, dict):
             names.update(part)
-            values = part.values()
-        inner.extend(value for value in values if type(value) in _CONTAINERS)
+            inner += [value for value in part.values() if type(value) in _CONTAINERS]
+        elif isinstance(part, list):
+            inner += [value for value in part if type(value) in _CONTAINERS]
     return names

@@ -56,12 +56,13 @@ def overview_answer(found: Overview, max_bytes: int) -> Answer:
 
     def laid_out(glance: Glance) -> Answer:
         answer = Answer(max_bytes, fence)
-        answer.add({"as_of": found.as_of}, f"As of {found.as_of}")
+        answer.put({"as_of": found.as_of}, f"As of {found.as_of}")
         for row in glance.state:
-            answer.add(row.data, row.text)
-        answer.add({"next": []})  # which tells, too, that there is nothing
+            answer.put(row.data, row.text)
+        answer.put({"next": []})  # which tells, too, that there is nothing
         for section in glance.sections:
-            answer.add_rows(section.name, section.rows, f"{section.heading}:")
+            data = {section.name: [row.data for row in section.rows]}
+            answer.put(data, f"{section.heading}:", *(row.text for row in section.rows))
         for what in glance.left_out:
             answer.leave_out(what)
         return answer
