@@ -78,14 +78,18 @@ def fullest(found: Overview, fence: Fence, laid_out: Callable[[Glance], Laid], f
         parts = [section._replace(rows=section.rows[: kept[section.name]]) for section in sections]
         return laid_out(Glance(state, [part for part in parts if part.rows], [*_left_out(found, kept)]))
 
-    *longer, shortest = OVERVIEW
+    shortest, *longer = reversed(OVERVIEW)
     sections = _sections(found, shortest, fence)
     kept: Kept = {section.name: len(section.rows) for section in sections}
-    least = shown(sections, kept)
-    if not fits(least):
+    laid = shown(sections, kept)
+    if not fits(laid):
         kept = _kept(sections, lambda kept: fits(shown(sections, kept)))
-        least = shown(sections, kept)
-    return next((laid for lengths in longer if fits(laid := shown(_sections(found, lengths, fence), kept))), least)
+        laid = shown(sections, kept)
+    for lengths in longer:
+        if not fits(wider := shown(_sections(found, lengths, fence), kept)):
+            break
+        laid = wider
+    return laid
 
 
 def _kept(sections: Sequence[Section], fits: Callable[[Kept], bool]) -> Kept:
