@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks import rows, shop, stores
@@ -177,9 +176,7 @@ def _compared(what: str, ours: Timed, floor: Timed, limit: float | None, runs: i
     """Medians of the two, called in turn."""
     for _ in range(min(runs, _WARM)):
         floor(), ours()
-    pairs = [(floor(), ours()) for _ in range(runs)]
-    floor_ms, ours_ms = (1000 * median(seconds) for seconds in zip(*pairs, strict=True))
-    return Row(what, ours_ms, "ms", floor_ms, limit)
+    return rows.compared(what, [(floor(), ours()) for _ in range(runs)], limit)
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from statistics import median
 
 import httpx2
 
@@ -95,9 +94,7 @@ async def _compared(what: str, ours: Call, floor: Call, limit: float | None, run
     for _ in range(min(runs, _WARM)):
         await floor()
         await ours()
-    pairs = [(await _timed(floor), await _timed(ours)) for _ in range(runs)]
-    floor_ms, ours_ms = (1000 * median(seconds) for seconds in zip(*pairs, strict=True))
-    return Row(what, ours_ms, "ms", floor_ms, limit)
+    return rows.compared(what, [(await _timed(floor), await _timed(ours)) for _ in range(runs)], limit)
 
 
 async def _timed(call: Call) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator, ValidationError  # type: ignore[import-untyped]  # it comes without types
 
 from owlmetry_mcp.backends.store import administration
 from owlmetry_mcp.issues import parameters

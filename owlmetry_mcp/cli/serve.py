@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from owlmetry_mcp.backends.base import Backend, BackendOpener
     from owlmetry_mcp.server.options import Options
 
-_MADE_BETWEEN_COLLECTIONS = 10_000
-"""Objects, of which a list's answer makes thousands and leaves none: looking for garbage in each takes a twentieth."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -51,7 +49,6 @@ def serve(_: Namespace, settings: Settings) -> None:
         with _without("rich.console"):
             server = TriageServer(Desk(open_backend, settings.project_id), _options(settings))
         gc.freeze()
-        gc.set_threshold(_MADE_BETWEEN_COLLECTIONS)
         gc.enable()
         run(server.run_stdio_async)
     finally:

@@ -39,8 +39,11 @@ class Resource(BaseModel):
 
         What `model_construct` does, without its look at every field of every one: it takes a sixth of the time.
         """
+        fields = {**values}
+        for name, default in _defaults(cls).items():
+            fields.setdefault(name, default)
         made = cls.__new__(cls)
-        object.__setattr__(made, "__dict__", {**_defaults(cls), **values})
+        object.__setattr__(made, "__dict__", fields)
         object.__setattr__(made, "__pydantic_fields_set__", {*values})
         object.__setattr__(made, "__pydantic_extra__", None)
         object.__setattr__(made, "__pydantic_private__", None)

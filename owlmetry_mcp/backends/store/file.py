@@ -81,17 +81,7 @@ def open_again(path: Path, clock: Clock) -> Opened:
     Raises:
         StoreError: there is no file, it is no store, or of a newer version.
     """
-    place = _recognise(path)
-    drop_anothers_log(path)
-    share_permissions(path)
-    with translated(path):
-        connection = connect(path)
-        try:
-            _migrate(connection, path, clock)
-        except BaseException:
-            connection.close()
-            raise
-    return Opened(connection, place)
+    return _opened(path, lambda connection: _migrate(connection, path, clock))
 
 
 def open_as_it_is(path: Path) -> sqlite3.Connection:
@@ -100,17 +90,22 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
     Raises:
         StoreError: there is no file, it is no store, or of a newer version.
     """
-    _recognise(path)
+    # The file's header has what the log beside it may have changed.
+    return _opened(path, lambda connection: refuse_newer(path, _version(connection))).connection
+
+
+def _opened(path: Path, make_sure: Callable[[sqlite3.Connection], None]) -> Opened:
+    place = _recognise(path)
     drop_anothers_log(path)
     share_permissions(path)
     with translated(path):
         connection = connect(path)
         try:
-            refuse_newer(path, _version(connection))  # the header has what the log beside it may have changed
+            make_sure(connection)
         except BaseException:
             connection.close()
             raise
-    return connection
+    return Opened(connection, place)
 
 
 def refuse_older(connection: sqlite3.Connection, path: Path) -> None:

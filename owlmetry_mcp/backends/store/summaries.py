@@ -11,7 +11,7 @@ from owlmetry_mcp.issues.evidence import OccurrenceSummary
 from owlmetry_mcp.triage import occurrences
 
 KEPT_FROM = 100
-"""An issue with so many occurrences has its tallies kept. To count fewer takes no longer than to read what is kept."""
+"""An issue with so many occurrences has its tallies kept; fewer are counted when asked for."""
 MAX_VALUES = 4_000
 """Of a kind that a kept summary has: more would have to be written anew for every error, so they are counted when asked
 for.
@@ -75,10 +75,10 @@ def add(tx: Transaction, seen: Mapping[int, Seen], after: int) -> None:
 
 def keep(tx: Transaction, key: int) -> None:
     """Count all occurrences of an issue, and keep what they come to if they are many."""
-    tallies = _counted(tx, key)
     tx.run("DELETE FROM summaries WHERE issue = ?", (key,))
-    if tallies["days"].total() >= KEPT_FROM:
-        row = (key, _users(tx, key), _written(tallies))
+    some = tx.all("SELECT 1 FROM occurrences WHERE issue = ? LIMIT ?", (key, KEPT_FROM))
+    if len(some) == KEPT_FROM:
+        row = (key, _users(tx, key), _written(_counted(tx, key)))
         tx.run("INSERT INTO summaries (issue, users, tallies) VALUES (?, ?, ?)", row)
 
 
