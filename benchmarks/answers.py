@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from benchmarks import rows
 from benchmarks.rows import Row
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.backend import acting_as_local_agent
@@ -31,7 +32,6 @@ from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.fingerprints import fingerprint
 from owlmetry_mcp.issues.lifecycle import STATUSES
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.overviews import OVERVIEW_BYTES
 from owlmetry_mcp.server.server import TriageServer
 

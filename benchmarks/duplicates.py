@@ -29,6 +29,7 @@ from mcp import Client
 from benchmarks import rows
 from benchmarks.measured import Times, pin
 from benchmarks.rows import Row
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.backend import acting_as_local_agent
 from owlmetry_mcp.backends.store.importing import import_document, read_document
@@ -36,7 +37,6 @@ from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.evidence import Coincidence, DuplicateGroup
 from owlmetry_mcp.issues.fingerprints import fingerprint, normalised
 from owlmetry_mcp.issues.models import Issue
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.triage.duplicates import duplicates
 from owlmetry_mcp.triage.wording import wording

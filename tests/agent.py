@@ -6,9 +6,9 @@ from typing import Any
 from mcp import Client
 from mcp_types import CallToolResult, Implementation, TextContent
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store.backend import acting_as_local_agent
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.server import TriageServer
 from tests.world import World

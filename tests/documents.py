@@ -13,9 +13,9 @@ from mcp_types import INVALID_PARAMS, TextContent, TextResourceContents
 from starlette.requests import Request
 from starlette.responses import Response
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store.backend import acting_as_local_agent
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.server.watch import Intervals

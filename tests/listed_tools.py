@@ -4,9 +4,9 @@ import json
 
 from mcp_types import Tool as ListedTool
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.server.catalogue import CATALOGUE, LISTED, Tools
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 
 

@@ -17,8 +17,8 @@ from owlmetry_mcp.backends.store import first_start
 from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.issues.quoting import visible
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.untrusted import visible
 from tests.agent import Agent, agent_of
 from tests.crowd import AT, ATTRIBUTES, BODY, EVENT, HEAVY, SESSION, STACK, TITLE, crowded, numbered
 from tests.faults.proxy import Exchange, faulty_proxy

@@ -12,10 +12,10 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp_types import TextContent
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire
 from owlmetry_mcp.server import server
 from owlmetry_mcp.server.catalogue import CATALOGUE
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.server import INSTRUCTIONS, TriageServer
 from tests.agent import Agent, agent_of

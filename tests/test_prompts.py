@@ -9,10 +9,10 @@ from mcp import Client
 from starlette.requests import Request
 from starlette.responses import Response
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.server import week
 from owlmetry_mcp.server.catalogue import CATALOGUE
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.prompts import PROMPTS
 from owlmetry_mcp.server.server import TriageServer

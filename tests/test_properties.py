@@ -17,9 +17,10 @@ from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.importing import read_document
 from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
+from owlmetry_mcp.issues.quoting import quoted, visible
 from owlmetry_mcp.rest.app import create_app
 from owlmetry_mcp.rest.doors import LoginBrake
-from owlmetry_mcp.server.untrusted import Fence, quoted, visible
+from owlmetry_mcp.server.untrusted import Fence
 from tests.world import FIXTURE, SECRETS, SYMBOLS, World, no_wait
 
 SHOP, TIMEOUT, COMMENT = SYMBOLS["shop"], SYMBOLS["i_timeout"], SYMBOLS["c_2"]

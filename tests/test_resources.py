@@ -13,18 +13,18 @@ from mcp import Client
 from starlette.requests import Request
 from starlette.responses import Response
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.store import administration
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.lifecycle import MOVES, STATUSES
+from owlmetry_mcp.issues.quoting import quoted
 from owlmetry_mcp.server import resources
 from owlmetry_mcp.server.catalogue import CATALOGUE
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.markdown import MarkdownFence
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.resources import MAX_ISSUES
 from owlmetry_mcp.server.server import TriageServer
-from owlmetry_mcp.server.untrusted import quoted
 from owlmetry_mcp.settings import RESULT_BYTES
 from tests.documents import (
     ERAS,

@@ -16,13 +16,13 @@ import httpx2
 import jwt
 import pytest
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.live import LiveBackend, Wire
 from owlmetry_mcp.backends.store.access import credential
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.cli.parser import parser
 from owlmetry_mcp.issues.errors import OwlmetryError
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.settings import CONFIG_FILE, load
 from tests.stdio import COMMAND, RawClient

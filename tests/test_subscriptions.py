@@ -19,12 +19,12 @@ from mcp_types import INVALID_PARAMS, ResourceUpdatedNotification
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.store import access
 from owlmetry_mcp.backends.store.backend import StoreBackend, acting_as
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import StoreError
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.server.watch import MAX_WATCHED, Intervals
 from tests.documents import ERAS, read, server_of

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from owlmetry_mcp.asking.desk import MAX_REMEMBERED, Desk
 from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.transactions import json_text
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import MOVES, STATUSES
 from owlmetry_mcp.server.catalogue import LISTED
-from owlmetry_mcp.server.desk import MAX_REMEMBERED, Desk
 from owlmetry_mcp.server.server import INSTRUCTIONS
 from tests.agent import Agent, agent_of
 from tests.listed_tools import document

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.live import Timeouts
 from owlmetry_mcp.backends.store.transactions import json_text
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.server import TriageServer
 from tests.agent import Agent, agent_of

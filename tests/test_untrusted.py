@@ -4,7 +4,8 @@ import unicodedata
 
 import pytest
 
-from owlmetry_mcp.server.untrusted import Fence, quoted, visible
+from owlmetry_mcp.issues.quoting import quoted, visible
+from owlmetry_mcp.server.untrusted import Fence
 
 HIDDEN = [
     "\x00", "\x1b[31m", "\x07", "\x7f", "\x85", "\r", "\u200b", "\u200d", "\u202e", "\u2066", "\u2028", "\u2029",

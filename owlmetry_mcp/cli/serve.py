@@ -40,7 +40,7 @@ def serve(_: Namespace, settings: Settings) -> None:
         opening = beside.submit(_live if settings.backend == "live" else _embedded, settings)
         from anyio import run  # noqa: PLC0415 - these take longest of all
 
-        from owlmetry_mcp.server.desk import Desk  # noqa: PLC0415
+        from owlmetry_mcp.asking.desk import Desk  # noqa: PLC0415
         from owlmetry_mcp.server.server import TriageServer  # noqa: PLC0415
 
         open_backend, close = opening.result()

@@ -9,8 +9,8 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import ListToolsResult, ToolAnnotations
 from mcp_types import Tool as ListedTool
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.server.arguments import slimmed
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 
 LISTED = Path(__file__).with_name("tools.json")

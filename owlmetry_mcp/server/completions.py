@@ -17,16 +17,16 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.issues import versions
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import STATUSES
 from owlmetry_mcp.issues.models import IssuePage
 from owlmetry_mcp.issues.parameters import MAX_LIMIT
-from owlmetry_mcp.server.desk import Desk
+from owlmetry_mcp.issues.quoting import quoted
 from owlmetry_mcp.server.prompts import PROMPTS
 from owlmetry_mcp.server.resources import ISSUE_TEMPLATE, OVERVIEW_TEMPLATE
-from owlmetry_mcp.server.untrusted import quoted
 
 MAX_VALUES = 100
 """The protocol's bound."""

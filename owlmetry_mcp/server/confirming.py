@@ -11,12 +11,12 @@ from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.base import one_call
 from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, OwlmetryError, PermissionDeniedError
 from owlmetry_mcp.issues.models import KeyIdentity
-from owlmetry_mcp.server.desk import Desk
+from owlmetry_mcp.issues.quoting import quoted
 from owlmetry_mcp.server.options import Confirm, Options
-from owlmetry_mcp.server.untrusted import quoted
 
 _MOST_QUOTED = 300
 _LEAST_QUOTED = 60

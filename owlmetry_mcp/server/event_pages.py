@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from owlmetry_mcp.issues.events import STACK_ATTRIBUTE
 from owlmetry_mcp.issues.models import Attachment, Event, EventDetail
+from owlmetry_mcp.issues.quoting import LONGEST_ESCAPE, visible
 from owlmetry_mcp.server import structured, text
 from owlmetry_mcp.server.answers import Answer, Row
 from owlmetry_mcp.server.pages import paging
 from owlmetry_mcp.server.structured import WHOLE
-from owlmetry_mcp.server.untrusted import LONGEST_ESCAPE, visible
 
 _PIECE_LENGTH = 400
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from owlmetry_mcp.issues.evidence import Examination, Overview
 from owlmetry_mcp.issues.lifecycle import MOVES
 from owlmetry_mcp.issues.models import Issue
+from owlmetry_mcp.issues.quoting import quoted
 from owlmetry_mcp.server import text
 from owlmetry_mcp.server.answers import Answer, Row
 from owlmetry_mcp.server.overviews import Glance, fullest
 from owlmetry_mcp.server.pages import add_latest_comments, add_occurrences, occurrences_heading
 from owlmetry_mcp.server.structured import LISTED, WHOLE
-from owlmetry_mcp.server.untrusted import Fence, quoted
+from owlmetry_mcp.server.untrusted import Fence
 
 _BACKTICKS = re.compile("`+")
 _LEAST_BLOCK = 3

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult
 
+from owlmetry_mcp.asking.batches import Moved
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.models import Issue
+from owlmetry_mcp.issues.quoting import on_a_line, quoted, short
 from owlmetry_mcp.server import structured, text
 from owlmetry_mcp.server.answers import Answer, Row
-from owlmetry_mcp.server.untrusted import on_a_line, quoted, short
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,13 @@ def failed(answer: Answer, wanted: str, error: Exception, name: str) -> Outcome:
     words = answer.fence.around(quoted(why, _MOST_QUOTED))
     row = Row({name: shown, "error": why}, f"- {quoted(shown, _LONGEST_ID)} FAILED: {words}")
     return Outcome(row, row, failed=True)
+
+
+def commented(moved: Moved) -> dict[str, str]:
+    """What became of the comment, if there was to be one."""
+    if moved.comment_error is not None:
+        return {"comment_error": comment_error(moved.comment_error)}
+    return {} if moved.comment is None else {"comment_id": moved.comment.id}
 
 
 def comment_error(error: OwlmetryError) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from mcp_types import GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
+from owlmetry_mcp.asking.desk import Desk, unheard
 from owlmetry_mcp.backends.base import Progress, one_call
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.filters import IssueFilter
@@ -12,7 +13,6 @@ from owlmetry_mcp.issues.parameters import one_of, shown
 from owlmetry_mcp.server import text
 from owlmetry_mcp.server.answers import Answer
 from owlmetry_mcp.server.catalogue import lacking
-from owlmetry_mcp.server.desk import Desk, unheard
 from owlmetry_mcp.server.markdown import MarkdownFence, issue_document, overview_document, section, whole
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.pages import DEFAULT_LISTED, EXAMINATION_BYTES, LATEST_OCCURRENCES

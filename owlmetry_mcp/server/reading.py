@@ -7,13 +7,13 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import Status
 from owlmetry_mcp.issues.models import DataMode, IssueDetail, IssuePage, UserIdentity
 from owlmetry_mcp.server import structured, text
 from owlmetry_mcp.server.answers import Answer, Row
 from owlmetry_mcp.server.arguments import Count, Cursor, EventId, IssueId, ProjectId
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.event_pages import add_parts, crumbs_answer
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.pages import (

@@ -10,16 +10,16 @@ import anyio
 from mcp.shared.uri_template import UriTemplate
 from mcp_types import Resource, ResourceTemplate
 
+from owlmetry_mcp.asking.desk import Desk, unheard
 from owlmetry_mcp.backends.base import Progress
 from owlmetry_mcp.issues.errors import NotFoundError, OwlmetryError, PermissionDeniedError
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import Status
 from owlmetry_mcp.issues.models import Issue, Project
 from owlmetry_mcp.issues.parameters import shown
-from owlmetry_mcp.server.desk import Desk, unheard
+from owlmetry_mcp.issues.quoting import quoted
 from owlmetry_mcp.server.guide import guide
 from owlmetry_mcp.server.options import Options
-from owlmetry_mcp.server.untrusted import quoted
 
 GUIDE_URI = "owlmetry://guide"
 ISSUE_TEMPLATE = "owlmetry://projects/{project_id}/issues/{issue_id}"

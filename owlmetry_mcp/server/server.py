@@ -31,11 +31,11 @@ from mcp_types import Tool as ListedTool
 from pydantic import AnyUrl, ValidationError
 
 from owlmetry_mcp import __version__
+from owlmetry_mcp.asking.desk import CLIENT_NAME, Desk, unheard
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.models import KeyIdentity
 from owlmetry_mcp.server.arguments import own_words, refused, unknown_tool, wrong_values
 from owlmetry_mcp.server.catalogue import CATALOGUE, Tools, lacking, listed, offered
-from owlmetry_mcp.server.desk import CLIENT_NAME, Desk, unheard
 from owlmetry_mcp.server.listening import on_subscribe, on_unsubscribe, while_listening
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.progress import progress

@@ -22,8 +22,9 @@ from owlmetry_mcp.issues.models import (
     Project,
     UserIdentity,
 )
+from owlmetry_mcp.issues.quoting import short, visible
 from owlmetry_mcp.server.answers import Data
-from owlmetry_mcp.server.untrusted import FIELDS, short, visible
+from owlmetry_mcp.server.untrusted import FIELDS
 
 LISTED_FIELDS = (
     "id",

@@ -18,6 +18,7 @@ from owlmetry_mcp.issues.models import (
     Project,
     UserIdentity,
 )
+from owlmetry_mcp.issues.quoting import LONGEST_ESCAPE, quoted
 from owlmetry_mcp.server.structured import (
     LISTED,
     NAME_LENGTH,
@@ -26,7 +27,7 @@ from owlmetry_mcp.server.structured import (
     counted,
     crumb_attributes,
 )
-from owlmetry_mcp.server.untrusted import LONGEST_ESCAPE, Fence, quoted
+from owlmetry_mcp.server.untrusted import Fence
 
 _FINGERPRINT_LENGTH = 12  # enough to tell them apart; nothing takes one as an argument
 

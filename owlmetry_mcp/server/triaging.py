@@ -8,20 +8,20 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.base import Progress, one_call
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.evidence import Coincidence, Coverage, DuplicateGroup, Overview
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.models import Issue
+from owlmetry_mcp.issues.quoting import quoted
 from owlmetry_mcp.server import structured, text
 from owlmetry_mcp.server.answers import Answer, Row
 from owlmetry_mcp.server.arguments import Count, Cursor, ProjectId
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.overviews import OVERVIEW_BYTES, overview_answer
 from owlmetry_mcp.server.pages import paging, place
 from owlmetry_mcp.server.progress import progress
-from owlmetry_mcp.server.untrusted import quoted
 
 MAX_COMPARED = 10_000
 """Issues that duplicates are looked for among: the most recently seen."""

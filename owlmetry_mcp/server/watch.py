@@ -23,6 +23,7 @@ from mcp_types import (
     INVALID_PARAMS,
 )
 
+from owlmetry_mcp.asking.desk import CLIENT_NAME, Desk
 from owlmetry_mcp.issues.errors import (
     InvalidInputError,
     NotFoundError,
@@ -30,7 +31,6 @@ from owlmetry_mcp.issues.errors import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
-from owlmetry_mcp.server.desk import CLIENT_NAME, Desk
 from owlmetry_mcp.server.resources import Library, Place
 
 logger = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from owlmetry_mcp.issues import times, versions
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import Status
 from owlmetry_mcp.issues.models import Issue
+from owlmetry_mcp.issues.quoting import quoted
 from owlmetry_mcp.server import text
 from owlmetry_mcp.server.answers import Answer
 from owlmetry_mcp.server.markdown import MarkdownFence, section, whole
 from owlmetry_mcp.server.structured import OVERVIEW
-from owlmetry_mcp.server.untrusted import quoted
 
 WEEK = timedelta(days=7)
 MOST_READ = 1_000

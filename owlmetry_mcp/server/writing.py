@@ -1,15 +1,16 @@
 """The tools that write, under the caller's own identity. Those that take several issues stop for none of them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from mcp.server.mcpserver import ElicitationResult, Resolve
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from owlmetry_mcp.backends.base import one_call
+from owlmetry_mcp.asking import batches
+from owlmetry_mcp.asking.batches import Move
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.issues import parameters
-from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.lifecycle import Status
 from owlmetry_mcp.issues.models import Comment, Issue
 from owlmetry_mcp.server import outcomes, structured, text
@@ -26,12 +27,8 @@ from owlmetry_mcp.server.confirming import (
     planned_merge,
     require,
 )
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.options import Options
 from owlmetry_mcp.server.outcomes import Outcome
-
-Named = tuple[str, str] | Exception
-"""The ids of an issue's project and of the issue, or why there are none."""
 
 
 class Writing:
@@ -55,35 +52,27 @@ class Writing:
         """Move issues along their life. To claim one, move it to in_progress: of two agents who try, one is refused."""
         body = None if comment is None else parameters.comment_body(comment, "comment")
         one_or_several("issue_id", issue_id, issue_ids)
-        move = _Move(self._desk, status, resolved_at_version, body)
+        move = Move(status, resolved_at_version, body)
         if issue_id is not None:
-            changed, said = await move.of(*await self._desk.issue(issue_id, project_id, surely=True))
+            place = await self._desk.issue(issue_id, project_id, surely=True)
+            moved = await move.of(self._desk.backend(), place)
             answer = Answer(self._max_bytes)
-            row = outcomes.changed(answer, changed, said)
+            row = outcomes.changed(answer, moved.issue, outcomes.commented(moved))
             answer.add(row.data, row.text)
             return answer.result()
         return await self._each(issue_ids or (), project_id, move)
 
-    async def _each(self, issue_ids: Sequence[str], project_id: str | None, move: "_Move") -> CallToolResult:
-        """One after the other, each with an answer of its own. All are named before any is changed."""
+    async def _each(self, issue_ids: Sequence[str], project_id: str | None, move: Move) -> CallToolResult:
+        """Each with an answer of its own."""
         answer = Answer(self._max_bytes)
-        named: dict[str, Named] = {}
-        with one_call(operations=1):
-            for wanted in dict.fromkeys(issue_ids):
-                try:
-                    found: Named = await self._desk.issue(wanted, project_id, surely=True)
-                except OwlmetryError as error:
-                    found = error
-                if found not in named.values():  # however often it is named
-                    named[wanted] = found
-        results: list[Outcome] = []
-        for wanted, place in named.items():
-            try:
-                if isinstance(place, Exception):
-                    raise place  # noqa: TRY301 - told like what goes wrong with the others
-                results.append(outcomes.moved(answer, *await move.of(*place)))
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others are told
-                results.append(outcomes.failed(answer, wanted, error, "issue_id"))
+        places = await batches.named(self._desk, issue_ids, project_id)
+        found = await batches.each(places, lambda place: move.of(self._desk.backend(), place))
+        results = [
+            outcomes.failed(answer, wanted, it, "issue_id")
+            if isinstance(it, Exception)
+            else outcomes.moved(answer, it.issue, outcomes.commented(it))
+            for wanted, it in found.items()
+        ]
         return outcomes.partly(answer, results, "moved")
 
     async def merge(  # noqa: PLR0913, PLR0917 - the SDK passes all by name
@@ -158,25 +147,3 @@ class Writing:
         answer = Answer(self._max_bytes)
         answer.add({"deleted": True}, f"Deleted comment {plan.comment_id}.")
         return answer.result()
-
-
-class _Move:
-    """A status for issues, and a comment on each that was moved."""
-
-    def __init__(self, desk: Desk, status: Status, version: str | None, body: str | None) -> None:
-        self._desk = desk
-        self._status = status
-        self._version = version
-        self._body = body
-
-    async def of(self, project: str, issue: str) -> tuple[Issue, dict[str, Any]]:
-        """The issue as it is then, and what became of the comment."""
-        backend = self._desk.backend()
-        changed = await backend.update_status(project, issue, self._status, resolved_at_version=self._version)
-        if self._body is None:
-            return changed, {}
-        try:
-            added = await backend.add_comment(project, issue, self._body)
-        except OwlmetryError as error:
-            return changed, {"comment_error": outcomes.comment_error(error)}
-        return changed, {"comment_id": added.id}

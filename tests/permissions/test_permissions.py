@@ -8,13 +8,13 @@ from mcp import Client, MCPError
 from mcp_types import CallToolResult, TextContent, TextResourceContents
 from starlette.testclient import TestClient
 
+from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.rest.app import create_app
 from owlmetry_mcp.rest.doors import LoginBrake
 from owlmetry_mcp.rest.operations import ROUTES
 from owlmetry_mcp.server.catalogue import CATALOGUE
-from owlmetry_mcp.server.desk import Desk
 from owlmetry_mcp.server.server import TriageServer
 from tests.permissions.callers import Crowd, let_them_have_commented
 from tests.permissions.table import (

@@ -1,4 +1,4 @@
-"""What the tools of one server share: the backend for the client at hand, and what is meant where an id is not whole.
+"""What faces share: the backend for whoever asks, and what is meant where an id is not whole.
 
 Ids may be given as unique beginnings of at least 8 characters; projects, apps and teams by name or slug too.
 """
@@ -14,7 +14,7 @@ from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, Permiss
 from owlmetry_mcp.issues.evidence import FoundIssues
 from owlmetry_mcp.issues.models import Issue, KeyIdentity
 from owlmetry_mcp.issues.parameters import UUID, shown
-from owlmetry_mcp.server.untrusted import quoted
+from owlmetry_mcp.issues.quoting import quoted
 
 CLIENT_NAME: ContextVar[str | None] = ContextVar("client_name", default=None)
 """What the client whose request is being served calls itself."""
