@@ -32,7 +32,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parsed = parser().parse_args(arguments)
     try:
-        settings = load(vars(parsed), os.environ)
+        parsed.environment = os.environ
+        settings = load(vars(parsed), parsed.environment)
         try:
             parsed.run(parsed, settings)
         except BaseExceptionGroup as group:  # what a task group makes of the one thing that went wrong
