@@ -185,6 +185,10 @@ def _credential(value: str) -> str:
     """Checked for its form alone, and never quoted."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidInputError("it must be an agent key (owl_agent_…) or a user's token, on one line without blanks")
+    if "{" in value:
+        raise InvalidInputError(
+            "it is a reference that the MCP client did not resolve; set the variable where the client is started"
+        )
     return value
 
 

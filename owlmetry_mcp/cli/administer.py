@@ -47,7 +47,7 @@ def list_keys(_: Namespace, settings: Settings) -> None:
     table = _table("id", "name", "team", "state", "may")
     for key in keys:
         table.add_row(key.id, key.name, key.team, _state(key), _may(key))
-    _show(table)
+    show(table)
 
 
 def _state(key: administration.Key) -> str:
@@ -109,7 +109,7 @@ def list_projects(_: Namespace, settings: Settings) -> None:
         table.add_row(project.id, f"{project.name} ({project.slug})", project.team)
         for app_id, name, platform in project.apps:
             table.add_row(app_id, f"  {name} ({platform})", "")
-    _show(table)
+    show(table)
 
 
 def add_app(parsed: Namespace, settings: Settings) -> None:
@@ -137,7 +137,7 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _show(table: Table) -> None:
+def show(table: Table) -> None:
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:  # in a file or a pipe, a row is a line, however long
         console = Console(markup=False, highlight=False, width=10_000)

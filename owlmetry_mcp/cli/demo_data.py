@@ -82,9 +82,13 @@ async def happen(store: Store) -> None:
 
 def set_up(tx: Transaction) -> None:
     """A new store's first rows."""
-    project = administration.add_project(tx, administration.add_team(tx, TEAM).key, PROJECT)
-    for name, platform in APPS:
-        administration.add_app(tx, project.key, name, platform)
+    add_project(tx, administration.add_team(tx, TEAM).key, PROJECT)
+
+
+def add_project(tx: Transaction, team_key: int, name: str) -> None:
+    project = administration.add_project(tx, team_key, name)
+    for app, platform in APPS:
+        administration.add_app(tx, project.key, app, platform)
 
 
 def _report(store: Store, faults: Sequence[Fault]) -> None:

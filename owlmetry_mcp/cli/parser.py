@@ -10,6 +10,11 @@ from owlmetry_mcp import __version__
 from owlmetry_mcp.issues.models import KeyType, Platform, Role
 from owlmetry_mcp.settings import Settings
 
+CLIENT_NAMES = (
+    "claude-code", "claude-desktop", "cursor", "vscode", "windsurf", "zed", "codex", "gemini", "opencode",
+)  # fmt: skip
+"""As the table of clients has them, which is only imported by what needs it."""
+
 Commands = _SubParsersAction  # argparse has no public name for what add_subparsers() returns
 Run = Callable[[Namespace, Settings], None]
 
@@ -37,6 +42,7 @@ def parser() -> ArgumentParser:
     _command(
         commands, "serve", "serve.serve", "serve MCP over standard input and output (the default)", store, server, log
     )
+    _client_commands(commands, store, server, log)
     _command(commands, "demo", "demo.demo", "watch an agent triage a small store of its own, over the real server")
 
     api = _command(commands, "api", "api.api", "serve the issues API over HTTP, from the store", store, log)
@@ -77,6 +83,33 @@ def parser() -> ArgumentParser:
 
     _copy_commands(commands, store)
     return whole
+
+
+def _client_commands(commands: "Commands[ArgumentParser]", *settings: ArgumentParser) -> None:
+    where = ArgumentParser(add_help=False)
+    where.add_argument(
+        "--scope", choices=("user", "project"), default="user", help="for all projects, or for this directory"
+    )
+    where.add_argument("--name", default="owlmetry", help="what the client calls the server (default: owlmetry)")
+    where.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    where.add_argument("--force", action="store_true", help="even if the name is that of another server's entry")
+    summary = "add the server to an MCP client, with the settings given here and in the environment"
+    install = _command(commands, "install", "install.install", summary, where, *settings)
+    install.add_argument(
+        "client",
+        metavar="CLIENT",
+        nargs="?",
+        choices=CLIENT_NAMES,
+        help=f"{', '.join(CLIENT_NAMES)}; without one, they are listed",
+    )
+    install.add_argument(
+        "--key-in-file",
+        action="store_true",
+        help="write OWLMETRY_API_KEY itself, where the client cannot take it from the environment",
+    )
+    install.add_argument("--sample", action="store_true", help="put sample issues in the store, if it has none yet")
+    uninstall = _command(commands, "uninstall", "install.uninstall", "take the server out of an MCP client", where)
+    uninstall.add_argument("client", metavar="CLIENT", choices=CLIENT_NAMES, help=", ".join(CLIENT_NAMES))
 
 
 def _copy_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:

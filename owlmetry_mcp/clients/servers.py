@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
 from owlmetry_mcp.clients.table import Client
 
 PACKAGE = "owlmetry-mcp"
+KEY = "OWLMETRY_API_KEY"
 _OURS = re.compile(r"owlmetry[-_]mcp(?:\.exe)?(?:[@=<>~\[ ].*)?", re.IGNORECASE)
 _REFERENCE = re.compile(
     r"\$\{(?:env:)?(?P<braced>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}"
@@ -55,12 +56,28 @@ def _referred(found: re.Match[str], environment: Mapping[str, str], lacking: lis
 
 def entry_of(client: Client, server: Server) -> dict[str, Any]:
     """What a client's file is to hold of it; empty parts are left out."""
-    env = {"environment" if client.one_command else "env": dict(server.env)} if server.env else {}
+    env = {client.env_key: dict(server.env)} if server.env else {}
     if client.one_command:
         return {**client.fixed, "command": list(server.words), **env}
     command, *args = server.words
     forwarded = {"env_vars": list(server.forwarded)} if server.forwarded else {}
     return {**client.fixed, "command": command, **({"args": args} if args else {}), **env, **forwarded}
+
+
+def input_of(name: str) -> dict[str, Any]:
+    """What VS Code asks for, once, and keeps as a secret."""
+    return {"type": "promptString", "id": f"{name}-api-key", "description": "Owlmetry agent key", "password": True}
+
+
+def by_reference(client: Client, name: str, server: Server) -> Server | None:
+    """The server with its key taken from where the client has it; none where the client cannot."""
+    if client.forwards:
+        return replace(server, forwarded=(KEY,))
+    if client.asks:
+        return replace(server, env={**server.env, KEY: f"${{input:{input_of(name)['id']}}}"})
+    if client.reference:
+        return replace(server, env={**server.env, KEY: client.reference.format(KEY)})
+    return None
 
 
 def server_of(entry: object) -> Server | None:

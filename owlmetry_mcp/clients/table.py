@@ -37,7 +37,9 @@ class Client:
     fixed: Mapping[str, str] = field(default_factory=dict)
     """What each of its entries says besides the command."""
     one_command: bool = False
-    """Whether `command` is a list with the arguments in it, and the environment is called `environment`."""
+    """Whether `command` is a list with the arguments in it."""
+    env_key: str = "env"
+    """What an entry calls the environment that it sets."""
     reference: str | None = None
     """How an entry's environment takes a value from the client's own, with {} for the variable's name."""
     forwards: bool = False
@@ -187,6 +189,7 @@ _ALL = (
         section="mcp",
         fixed={"type": "local"},
         one_command=True,
+        env_key="environment",
         reference="{{env:{}}}",
     ),
 )

@@ -224,6 +224,12 @@ def list_projects(tx: Transaction) -> list[ProjectWithApps]:
     ]
 
 
+def has_seen_errors(tx: Transaction) -> bool:
+    """Whether there are issues, or events of which some may yet be made."""
+    (seen,) = tx.one("SELECT EXISTS (SELECT 1 FROM issues) OR EXISTS (SELECT 1 FROM events)")
+    return bool(seen)
+
+
 def revoke_key(tx: Transaction, wanted: str) -> Added:
     """Revoke the key with this id or name, for good.
 

@@ -1,0 +1,75 @@
+"""A client's file with our entry in it, or without: texts in, texts out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from owlmetry_mcp.clients import splicing, toml_text
+from owlmetry_mcp.clients.jsonc import scan
+from owlmetry_mcp.clients.servers import Server, entry_of, input_of, server_of
+from owlmetry_mcp.clients.table import Client
+
+_OURS = "OWLMETRY_"
+_INPUTS = "inputs"
+
+
+def entry_in(client: Client, text: str, name: str) -> Mapping[str, Any] | None:
+    """The entry of that name, as it stands.
+
+    Raises:
+        ValueError: the text cannot be read; the message says where and why.
+    """
+    node = None if client.toml else scan(text)
+    content = toml_text.parsed(text) if client.toml else node and node.value
+    section = content.get(client.section) if isinstance(content, Mapping) else None
+    entry = section.get(name) if isinstance(section, Mapping) else None
+    return entry if isinstance(entry, Mapping) else None
+
+
+def with_server(client: Client, text: str, name: str, server: Server) -> str:
+    """What an entry that is there says besides, as who may use which tool, it goes on saying.
+
+    Raises:
+        ValueError: the text cannot be read, or not be changed safely.
+    """
+    entry = _joined(client, entry_in(client, text, name) or {}, entry_of(client, server))
+    if client.toml:
+        return toml_text.with_table(text, client.section, name, entry)
+    changed = splicing.with_member(text, client.section, name, entry)
+    if not client.asks:
+        return changed
+    asked = input_of(name)
+    if f"${{input:{asked['id']}}}" in server.env.values():
+        return splicing.with_element(changed, _INPUTS, asked)
+    return splicing.without_element(changed, _INPUTS, asked["id"])
+
+
+def without_server(client: Client, text: str, name: str) -> str:
+    """
+    Raises:
+        ValueError: as above.
+    """
+    if client.toml:
+        return toml_text.without_table(text, client.section, name)
+    if client.asks:
+        text = splicing.without_element(text, _INPUTS, input_of(name)["id"])
+    return splicing.without_member(text, client.section, name)
+
+
+def _joined(client: Client, old: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The new entry, with what the old one says of things that are not ours to say, in the old order."""
+    said = {*client.fixed, "command", "args", "env_vars", client.env_key}
+    env = {**_others(old.get(client.env_key)), **new.get(client.env_key, {})}
+    entry = {key: value for key, value in old.items() if key not in said} | new
+    for key, value in (("args", new.get("args", [])), (client.env_key, env)):
+        if value or (key in old and not (client.one_command and key == "args")):
+            entry[key] = value
+    return {key: entry[key] for key in (*(key for key in old if key in entry), *entry)}
+
+
+def _others(env: object) -> dict[str, Any]:
+    return {key: value for key, value in env.items() if not key.startswith(_OURS)} if isinstance(env, Mapping) else {}
+
+
+def is_ours(entry: Mapping[str, Any]) -> bool:
+    server = server_of(entry)
+    return server is not None and server.is_ours
