@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,8 +25,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _ATTEMPTS = 3
 
 
-def install(parsed: Namespace, settings: Settings) -> None:
-    machine = _machine(parsed)
+def install(parsed: Namespace, settings: Settings, machine: Machine | None = None) -> None:
+    """On this machine, unless another is handed in."""
+    machine = machine or _machine(parsed)
     if parsed.client is None:
         _list(machine)
         return
@@ -35,15 +36,7 @@ def install(parsed: Namespace, settings: Settings) -> None:
         raise InvalidInputError("--sample fills the embedded store, and the settings name the live backend")
     words = starting.words(machine, starting.Running.now())
     server = Server(words, environment_of(parsed, settings))
-    secret = False
-    if settings.api_key:
-        referring = by_reference(place.client, place.name, server)
-        if referring is None:
-            _agree_to_key_in_file(place, parsed)
-            referring, secret = Server(server.words, {**server.env, KEY: settings.api_key}), True
-        elif not place.client.asks:
-            _tell(f"The entry takes the key from {KEY}: set it where {place.client.title} is started.")
-        server = referring
+    server, secret = _with_key(server, place, parsed, settings.api_key)
     _change(place, machine, parsed, server, secret=secret)
     if parsed.dry_run:
         return
@@ -57,8 +50,8 @@ def install(parsed: Namespace, settings: Settings) -> None:
     _tell(f"To undo: {shlex.join([*words, 'uninstall', *place.arguments])}")
 
 
-def uninstall(parsed: Namespace, _: Settings) -> None:
-    machine = _machine(parsed)
+def uninstall(parsed: Namespace, _: Settings, machine: Machine | None = None) -> None:
+    machine = machine or _machine(parsed)
     _change(_place(parsed, machine), machine, parsed, None, secret=False)
 
 
@@ -105,23 +98,34 @@ def _holds(client: Client, path: Path, name: str) -> bool:
         return False
 
 
-def _agree_to_key_in_file(place: _Place, parsed: Namespace) -> None:
-    """
+def _with_key(server: Server, place: _Place, parsed: Namespace, key: str | None) -> tuple[Server, bool]:
+    """The server with the key, if there is one, and whether that makes its entry a secret.
+
     Raises:
-        InvalidInputError: a person has not agreed.
+        InvalidInputError: it would, and a person has not agreed.
     """
+    if key is None:
+        return server, False
+    if referring := by_reference(place.client, place.name, server):
+        if not place.client.asks:
+            _tell(f"The entry takes the key from {KEY}: set it where {place.client.title} is started.")
+        return referring, False
     why = f"{place.client.title} cannot take the key from the environment: it would stand in {place.path}"
     if place.scope == PROJECT:
-        raise InvalidInputError(
-            why, "A project's files are shared: leave out --scope project, or unset OWLMETRY_API_KEY."
-        )
-    if not parsed.key_in_file and not parsed.dry_run:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise InvalidInputError(why, f"Agree with --key-in-file, or unset {KEY}.")
-        print(f"{why}, for you alone to read. Write it there? [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise InvalidInputError("nothing was changed")
+        hint = f"A project's files are for others, too: leave out --scope project, or unset {KEY}."
+        raise InvalidInputError(why, hint)
+    if not parsed.key_in_file and not parsed.dry_run and not _agrees(why):
+        raise InvalidInputError(why, f"Agree with --key-in-file, or unset {KEY}; nothing was changed.")
     _tell(f"The key {'would stand' if parsed.dry_run else 'stands'} in {place.path}, for you alone to read.")
+    return replace(server, env={**server.env, KEY: key}), True
+
+
+def _agrees(why: str) -> bool:
+    """Whether there is a person at a terminal, who does."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print(f"{why}, for you alone to read. Write it there? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _change(place: _Place, machine: Machine, parsed: Namespace, server: Server | None, *, secret: bool) -> None:
@@ -130,7 +134,7 @@ def _change(place: _Place, machine: Machine, parsed: Namespace, server: Server |
         file = files.read(place.path)
         changed = _changed(place, file, server, force=parsed.force)
         if changed == file.text:
-            what = f"already has {place.name} so" if server else f"has no {place.name}"
+            what = f"has {place.name} already" if server else f"has no {place.name}"
             if secret and not parsed.dry_run:
                 files.keep_private(file)
             _tell(f"{place.client.title} {what}: {place.path}. Nothing was changed.")
@@ -144,7 +148,7 @@ def _change(place: _Place, machine: Machine, parsed: Namespace, server: Server |
         try:
             backup = files.back_up(file, datetime.now().astimezone())
             if own:
-                _tell_own(place, file, changed, own, machine)
+                _have_changed(place, file, changed, own, machine)
             else:
                 files.replace(file, changed, secret=secret)
         except ConflictError:
@@ -177,10 +181,12 @@ def _changed(place: _Place, file: SettingsFile, server: Server | None, *, force:
         ) from error
 
 
-def _tell_own(place: _Place, file: SettingsFile, changed: str, own: Path, machine: Machine) -> None:
-    """
+def _have_changed(place: _Place, file: SettingsFile, changed: str, own: Path, machine: Machine) -> None:
+    """By the client's own command, which adds no entry where there is one.
+
     Raises:
-        ConflictError: afterwards, the file does not say what it should.
+        UnavailableError: it failed.
+        InvalidInputError: it did something else.
     """
     wanted = editing.entry_in(place.client, changed, place.name)
     if editing.entry_in(place.client, file.text, place.name) is not None:

@@ -12,10 +12,10 @@ PROJECT = "Sample bookshop"
 
 
 def fill(settings: Settings) -> str:
-    """What was done, as a sentence. A store that has issues, or events that may become some, is left alone."""
+    """What was done, as a sentence. A store that has seen errors, be they sample ones, is left alone."""
     with Store(settings.store) as store:
         if not store.write(_add_project):
-            return f"The store {settings.store} has issues of its own, so no sample was added to it."
+            return f"The store {settings.store} has seen errors already, so no sample was added."
         anyio.run(demo_data.happen, store)
     return f"Put sample issues in the project {PROJECT} of the store {settings.store}."
 

@@ -13,7 +13,7 @@ _INPUTS = "inputs"
 
 
 def entry_in(client: Client, text: str, name: str) -> Mapping[str, Any] | None:
-    """The entry of that name, as it stands.
+    """The entry of that name; an empty one where something else stands there.
 
     Raises:
         ValueError: the text cannot be read; the message says where and why.
@@ -21,17 +21,20 @@ def entry_in(client: Client, text: str, name: str) -> Mapping[str, Any] | None:
     node = None if client.toml else scan(text)
     content = toml_text.parsed(text) if client.toml else node and node.value
     section = content.get(client.section) if isinstance(content, Mapping) else None
-    entry = section.get(name) if isinstance(section, Mapping) else None
-    return entry if isinstance(entry, Mapping) else None
+    if not isinstance(section, Mapping) or name not in section:
+        return None
+    entry = section[name]
+    return entry if isinstance(entry, Mapping) else {}
 
 
 def with_server(client: Client, text: str, name: str, server: Server) -> str:
-    """What an entry that is there says besides, as who may use which tool, it goes on saying.
+    """What an entry of ours says besides, as which tools may be used unasked, it goes on saying.
 
     Raises:
         ValueError: the text cannot be read, or not be changed safely.
     """
-    entry = _joined(client, entry_in(client, text, name) or {}, entry_of(client, server))
+    old = entry_in(client, text, name) or {}
+    entry = _joined(client, old if is_ours(old) else {}, entry_of(client, server))
     if client.toml:
         return toml_text.with_table(text, client.section, name, entry)
     changed = splicing.with_member(text, client.section, name, entry)

@@ -32,8 +32,10 @@ def with_member(text: str, section: str, name: str, value: object) -> str:
         expected[section] = {name: value}
         return _checked(_appended(text, root, section, expected[section]), expected)
     within = _holding(text, section_item, {})
-    expected[section][name] = value
     entry = _member(text, within, name)
+    if entry and entry.node.value == value:
+        return text
+    expected[section][name] = value
     changed = _replaced(text, within, entry, value) if entry else _appended(text, within, name, value)
     return _checked(changed, expected)
 
@@ -71,9 +73,12 @@ def with_element(text: str, section: str, value: Mapping[str, Any]) -> str:
         expected[section] = [value]
         return _checked(_appended(text, root, section, expected[section]), expected)
     within = _holding(text, section_item, [])
-    if (index := _index(within, value["id"])) is None:
+    index = _index(within, value["id"])
+    if index is None:
         expected[section].append(value)
         return _checked(_appended(text, within, None, value), expected)
+    if expected[section][index] == value:
+        return text
     expected[section][index] = value
     return _checked(_replaced(text, within, _items(within)[index], value), expected)
 
