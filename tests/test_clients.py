@@ -39,8 +39,8 @@ FILES = {
 }
 
 
-def machine(platform: str = "linux", home: Path = HOME, directory: Path = PROJECT, **environment: str) -> Machine:
-    return Machine(platform, home, directory, environment)
+def machine(platform: str = "linux", home: Path = HOME, environment: dict[str, str] | None = None) -> Machine:
+    return Machine(platform, home, PROJECT, environment or {})
 
 
 def test_the_clients_are_those_of_the_command_line() -> None:
@@ -75,7 +75,7 @@ def test_each_has_its_files_by_platform_and_scope(name: str) -> None:
     ],
 )
 def test_variables_move_them(name: str, platform: str, environment: dict[str, str], file: str) -> None:
-    assert CLIENTS[name].files["user"](machine(platform, **environment))[0] == Path(file)
+    assert CLIENTS[name].files["user"](machine(platform, HOME, environment))[0] == Path(file)
 
 
 def test_claude_desktop_as_a_windows_package_has_a_file_of_its_own(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_entries_are_found_in_every_file_and_scope(tmp_path: Path) -> None:
                 )
             else:
                 path.write_text(f"// {name}\n{json.dumps(content)}\n")
-    found = [each for each in mentions(machine(home=home, directory=project)) if isinstance(each, Mention)]
+    found = [each for each in mentions(Machine("linux", home, project, {})) if isinstance(each, Mention)]
     assert [(each.client.name, each.scope, each.name) for each in found] == [
         (name, scope, "owl") for name, client in CLIENTS.items() for scope in client.files
     ]
@@ -159,7 +159,7 @@ def test_entries_are_found_in_every_file_and_scope(tmp_path: Path) -> None:
 def test_claude_codes_entries_for_one_project_alone_are_found_with_it(tmp_path: Path) -> None:
     servers = {"mcpServers": {"x": {"command": "owlmetry-mcp"}}}
     (tmp_path / ".claude.json").write_text(json.dumps({"projects": {"/p": servers, "/q": {}, "/r": None}}))
-    (found,) = mentions(machine(home=tmp_path, directory=tmp_path))
+    (found,) = mentions(machine(home=tmp_path))
     assert isinstance(found, Mention)
     assert (found.scope, found.project, found.name, found.server) == ("local", "/p", "x", Server(("owlmetry-mcp",)))
 

@@ -232,7 +232,8 @@ def test_no_command_takes_a_secret() -> None:
             yield from options(inner)
 
     named = {name for name in options(parser()) if re.search("key|token|secret|password|auth", name)}
-    assert named == {"key"}  # which `keys revoke` takes, by its id or name
+    # `keys revoke` takes a key's id or name, `install --key-in-file` nothing
+    assert named == {"key", "--key-in-file"}
     settings = {"api_key": "owl_agent_x"}
     assert load(settings, {}).api_key == "owl_agent_x"  # were there such a flag, it would be taken
     blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)

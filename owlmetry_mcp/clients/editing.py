@@ -64,7 +64,7 @@ def _joined(client: Client, old: Mapping[str, Any], new: dict[str, Any]) -> dict
     env = {**_others(old.get(client.env_key)), **new.get(client.env_key, {})}
     entry = {key: value for key, value in old.items() if key not in said} | new
     for key, value in (("args", new.get("args", [])), (client.env_key, env)):
-        if value or (key in old and not (client.one_command and key == "args")):
+        if value or old.get(key) == value:  # Claude Code writes empty ones
             entry[key] = value
     return {key: entry[key] for key in (*(key for key in old if key in entry), *entry)}
 

@@ -46,13 +46,13 @@ def words(machine: Machine, running: Running) -> tuple[str, ...]:
     Raises:
         InvalidInputError: no command can be found that would last.
     """
-    source = (running.source,) if running.source else ()
     if any(_UV_CACHE.fullmatch(part) for part in running.prefix.parts):
-        beside = Path(machine.environment.get("UV") or ".").with_name(_executable(machine, "uvx"))
-        found = str(beside) if beside.is_absolute() and beside.is_file() else _on_path(machine, "uvx")
-        return (found, *(("--from", *source) if source else ()), PACKAGE)
+        uv = machine.named("UV")  # as uv tells what it starts
+        beside = uv and uv.with_name(_executable(machine, "uvx"))
+        found = str(beside) if beside and beside.is_file() else _on_path(machine, "uvx")
+        return (found, *(("--from", running.source) if running.source else ()), PACKAGE)
     if (running.prefix / "pipx_metadata.json").is_file() and running.prefix.parent.name != "venvs":
-        return (_on_path(machine, "pipx"), "run", *(("--spec", *source) if source else ()), PACKAGE)
+        return (_on_path(machine, "pipx"), "run", *(("--spec", running.source) if running.source else ()), PACKAGE)
     called = Path(shutil.which(running.called, path=machine.environment.get("PATH", "")) or running.called)
     for directory in (running.scripts, running.executable.parent, called.parent):
         if (command := directory / _executable(machine, PACKAGE)).is_file():
