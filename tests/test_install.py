@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -419,6 +420,15 @@ def test_opencodes_entry_goes_into_the_file_that_is_there_and_is_found_in_either
     assert json.loads(plain.read_text()) == {"mcp": {}}
 
 
+def test_a_directory_that_nothing_can_be_put_in_is_said_and_nothing_is_left_in_it(person: Person) -> None:
+    path = person.put("cursor", "{}")
+    path.unlink()
+    path.symlink_to("/proc/none/mcp.json")
+    with pytest.raises(InvalidInputError, match=r"/proc/none/mcp\.json cannot be written: .*Nothing was changed"):
+        person.run("install", "cursor")
+    assert [*path.parent.iterdir()] == [path]
+
+
 def test_earlier_backups_are_never_overwritten(person: Person) -> None:
     path = person.put("cursor", "{}")
     for _ in range(3):
@@ -432,7 +442,7 @@ def test_a_change_by_another_program_meanwhile_is_not_lost(person: Person) -> No
     found = files.read(path)
     path.write_text('{"theirs": 1}')
     with pytest.raises(ConflictError, match=r"was changed by another program meanwhile\. Run this again"):
-        files.replace(found, '{"ours": 1}', secret=False)
+        files.replace(found, '{"ours": 1}', datetime.now(UTC), secret=False)
     assert path.read_text() == '{"theirs": 1}'
     assert [*path.parent.iterdir()] == [path]
 

@@ -22,7 +22,7 @@ def environment_of(parsed: Namespace, settings: Settings) -> dict[str, str]:
             or parsed.environment.get(f"OWLMETRY_{field.name.upper()}", "").strip()
         )
     }
-    if settings.api_key or settings.backend == "live":
+    if settings.backend == "live":
         given["backend"] = settings.backend
     if settings.backend == "store" and ("store" in given or any(parsed.environment.get(name) for name in _HOMES)):
         given["store"] = str(Path(settings.store).absolute())

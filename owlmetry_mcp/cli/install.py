@@ -17,12 +17,11 @@ from owlmetry_mcp.clients.reading import Mention, mentions
 from owlmetry_mcp.clients.servers import KEY, Server, by_reference
 from owlmetry_mcp.clients.showing import difference
 from owlmetry_mcp.clients.table import CLIENTS, PROJECT, USER, Client, Scope
-from owlmetry_mcp.issues.errors import ConflictError, InvalidInputError, OwlmetryError
+from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError
 from owlmetry_mcp.issues.parameters import shown
 from owlmetry_mcp.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_ATTEMPTS = 3
 
 
 def install(parsed: Namespace, settings: Settings, machine: Machine | None = None) -> None:
@@ -130,35 +129,27 @@ def _agrees(why: str) -> bool:
 
 def _change(place: _Place, machine: Machine, parsed: Namespace, server: Server | None, *, secret: bool) -> None:
     """Put the server in, or take it out where there is none, and say what was done."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        file = files.read(place.path)
-        changed = _changed(place, file, server, force=parsed.force)
-        if changed == file.text:
-            what = f"has {place.name} already" if server else f"has no {place.name}"
-            if secret and not parsed.dry_run:
-                files.keep_private(file)
-            _tell(f"{place.client.title} {what}: {place.path}. Nothing was changed.")
-            return
-        own = own_command.executable(place.client, place.scope, machine)
-        if parsed.dry_run:
-            print(*difference(file.text, changed, str(place.path)), sep="\n")
-            _tell(f"Nothing was changed; {f'{own} would be asked to' if own else 'without --dry-run, this would'}.")
-            return
-        files.refuse_read_only(file)
-        try:
-            backup = files.back_up(file, datetime.now().astimezone())
-            if own:
-                _have_changed(place, file, changed, own, machine)
-            else:
-                files.replace(file, changed, secret=secret)
-        except ConflictError:
-            if attempt == _ATTEMPTS:
-                raise
-            if backup:
-                backup.unlink()
-            continue
-        _report(place, file, changed, server, backup)
+    file = files.read(place.path)
+    changed = _changed(place, file, server, force=parsed.force)
+    if changed == file.text:
+        if secret and not parsed.dry_run:
+            files.keep_private(file)
+        what = f"has {place.name} already" if server else f"has no {place.name}"
+        _tell(f"{place.client.title} {what}: {place.path}. Nothing was changed.")
         return
+    own = own_command.executable(place.client, place.scope, machine)
+    if parsed.dry_run:
+        print(*difference(file.text, changed, str(place.path)), sep="\n")
+        _tell(f"Nothing was changed; {f'{own} would be asked to' if own else 'without --dry-run, this would'}.")
+        return
+    files.refuse_read_only(file)
+    now = datetime.now().astimezone()
+    if own:
+        backup = files.back_up(file, now)
+        _have_changed(place, file, changed, own, machine)
+    else:
+        backup = files.replace(file, changed, now, secret=secret)
+    _report(place, file, changed, server, backup)
 
 
 def _changed(place: _Place, file: SettingsFile, server: Server | None, *, force: bool) -> str:

@@ -88,8 +88,10 @@ def back_up(file: SettingsFile, now: datetime) -> Path | None:
     raise InvalidInputError(f"{target} has too many backups of this second", "Run this again.")
 
 
-def replace(file: SettingsFile, text: str, *, secret: bool) -> None:
-    """Put the text in its place, if it is still as it was found. With a secret in it, it is its owner's alone to read.
+def replace(file: SettingsFile, text: str, now: datetime, *, secret: bool) -> Path | None:
+    """Put the text in its place, if it is still as it was found, and tell where what was there is backed up.
+
+    With a secret in it, it is its owner's alone to read.
 
     Between the last look and the replacement is a moment in which another's change would be lost; no file system has a
     way around that which editors would honour.
@@ -99,7 +101,7 @@ def replace(file: SettingsFile, text: str, *, secret: bool) -> None:
         InvalidInputError: it cannot be written.
     """
     target = _behind_links(file.path)
-    draft = None
+    draft = backup = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
@@ -109,21 +111,28 @@ def replace(file: SettingsFile, text: str, *, secret: bool) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         draft.chmod(_mode(target, secret=secret))
-        if read(file.path).content != file.content:
-            raise ConflictError(f"{file.path} was changed by another program meanwhile", "Run this again.")
+        backup = back_up(file, now)
+        _refuse_changed(file)
         draft.replace(target)
-        draft = None
-        _sync_directory(target.parent)
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    finally:
-        if draft is not None:
-            draft.unlink()
+    except BaseException as error:
+        for leftover in (draft, backup):
+            if leftover is not None:
+                leftover.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritable(target, error) from error
+        raise
+    _sync_directory(target.parent)
+    return backup
 
 
 def keep_private(file: SettingsFile) -> None:
     """For one that holds a secret already."""
     file.path.chmod(_OWNER_ALONE)
+
+
+def _refuse_changed(file: SettingsFile) -> None:
+    if read(file.path).content != file.content:
+        raise ConflictError(f"{file.path} was changed by another program meanwhile", "Run this again.")
 
 
 def _behind_links(path: Path) -> Path:
