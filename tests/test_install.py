@@ -271,6 +271,9 @@ def test_settings_that_were_given_are_in_the_entry_and_no_others(person: Person)
         "OWLMETRY_TOOLS": "whoami",
     }
     person.environment.clear()
+    person.run("install", "gemini", "--backend", "live", "--store", "a.db")
+    live = {"OWLMETRY_BACKEND": "live", "OWLMETRY_STORE": str(Path.cwd() / "a.db")}
+    assert person.entry("gemini")["env"] == live
     said = person.run("install", "cursor")
     assert '-        "OWLMETRY_AGENT_NAME": "Night shift",' in said
     assert "env" not in person.entry("cursor")

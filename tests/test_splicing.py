@@ -98,7 +98,7 @@ def test_elements_are_known_by_their_id() -> None:
         ("{a: 1}", "line 1: a name in quotation marks is missing here"),
         ('{"a": tru}', "line 1: this is no JSON value"),
         ('{"a": NaN}', "line 1: this is no JSON value"),
-        ('{"a": }', "line 1: a value is missing before '}'"),
+        ('{"a": }', "line 1: this is no JSON value"),
         ('{"a":', "line 1: the end is missing"),
         ('{"a": "b\n"}', "line 1: this text has no closing quotation mark on its line"),
         ('{"a": "\\q"}', "line 1: this text has an escape that JSON does not know"),

@@ -24,6 +24,7 @@ def environment_of(parsed: Namespace, settings: Settings) -> dict[str, str]:
     }
     if settings.backend == "live":
         given["backend"] = settings.backend
-    if settings.backend == "store" and ("store" in given or any(parsed.environment.get(name) for name in _HOMES)):
+    moved = settings.backend == "store" and any(parsed.environment.get(name) for name in _HOMES)
+    if "store" in given or moved:
         given["store"] = str(Path(settings.store).absolute())
     return {f"OWLMETRY_{name.upper()}": value for name, value in given.items()}

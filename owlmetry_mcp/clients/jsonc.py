@@ -9,9 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
+_BLANK = re.compile(r"(?:[ \t\r\n]+|\A\ufeff|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
-_OTHER = re.compile(r"[^\s,:\[\]{}\"/]+")
 _MOST_DEPTH = 200
 
 
@@ -28,8 +27,6 @@ class Node:
     end: int
     """Just behind it."""
     value: Any
-    items: "tuple[Item, ...] | None"
-    """An object's members or an array's elements, in their order; none for what holds nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +51,26 @@ def scan(text: str) -> Node | None:
     Raises:
         BrokenFileError: it is no JSON, even with comments and trailing commas taken for granted.
     """
-    start = _skip(text, 1 if text.startswith("\ufeff") else 0)
+    start = skip(text, 0)
     if start == len(text):
         return None
     node = _value(text, start, 0)
-    if (end := _skip(text, node.end)) != len(text):
+    if (end := skip(text, node.end)) != len(text):
         raise BrokenFileError(text, end, "something stands behind what should be the whole file's content")
     return node
 
 
-def _skip(text: str, at: int) -> int:
+def items_of(text: str, node: Node) -> tuple[Item, ...]:
+    """An object's members or an array's elements, in their order; none for what holds nothing else."""
+    return _items(text, node.start, 0)[0] if isinstance(node.value, (dict, list)) else ()
+
+
+def skip(text: str, at: int) -> int:
+    """Where the blanks and comments there end.
+
+    Raises:
+        BrokenFileError: a comment does not.
+    """
     found = _BLANK.match(text, at)
     end = found.end() if found else at
     if text.startswith("/*", end):
@@ -73,24 +80,32 @@ def _skip(text: str, at: int) -> int:
 
 def _value(text: str, at: int, depth: int) -> Node:
     opening = text[at : at + 1]
-    if opening in ("{", "["):
-        if depth == _MOST_DEPTH:
-            raise BrokenFileError(text, at, "it is nested too deeply")
-        return _container(text, at, depth)
     if opening == '"':
         value, end = _string(text, at)
-        return Node(at, end, value, None)
-    if not (found := _OTHER.match(text, at)):
-        raise BrokenFileError(text, at, f"a value is missing before {opening!r}" if opening else "the end is missing")
+        return Node(at, end, value)
     try:
-        value = json.loads(found[0], parse_constant=_no_constant)
-    except ValueError as error:
-        raise BrokenFileError(text, at, "this is no JSON value") from error
-    return Node(at, found.end(), value, None)
+        return _strict(text, at)  # most parts of most files, and much faster
+    except (ValueError, RecursionError):
+        if opening not in ("{", "["):
+            raise BrokenFileError(text, at, "this is no JSON value" if opening else "the end is missing") from None
+    if depth == _MOST_DEPTH:
+        raise BrokenFileError(text, at, "it is nested too deeply")
+    parts, end = _items(text, at, depth)
+    if opening == "{":
+        return Node(at, end, {item.key: item.node.value for item in parts})
+    return Node(at, end, [item.node.value for item in parts])
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _strict(text: str, at: int) -> Node:
+    value, end = _STRICT.raw_decode(text, at)
+    return Node(at, end, value)
 
 
 def _string(text: str, at: int) -> tuple[str, int]:
@@ -102,35 +117,29 @@ def _string(text: str, at: int) -> tuple[str, int]:
         raise BrokenFileError(text, at, "this text has an escape that JSON does not know") from error
 
 
-def _container(text: str, start: int, depth: int) -> Node:
+def _items(text: str, start: int, depth: int) -> tuple[tuple[Item, ...], int]:
+    """And where the bracket behind them ends."""
     keyed = text[start] == "{"
     closing = "}" if keyed else "]"
-    items: list[Item] = []
-    at = _skip(text, start + 1)
+    found: list[Item] = []
+    at = skip(text, start + 1)
     while not text.startswith(closing, at):
-        if items and items[-1].comma is None:
-            raise BrokenFileError(
-                text, at, f"a comma or {closing} is missing before this" if text[at:] else _open(text, start)
-            )
+        if at == len(text):
+            raise BrokenFileError(text, at, f"the {text[start]} of line {line_of(text, start)} is not closed")
+        if found and found[-1].comma is None:
+            raise BrokenFileError(text, at, f"a comma or {closing} is missing before this")
         item_start, key = at, None
         if keyed:
             if not text.startswith('"', at):
-                raise BrokenFileError(
-                    text, at, "a name in quotation marks is missing here" if text[at:] else _open(text, start)
-                )
+                raise BrokenFileError(text, at, "a name in quotation marks is missing here")
             key, at = _string(text, at)
-            at = _skip(text, at)
+            at = skip(text, at)
             if not text.startswith(":", at):
                 raise BrokenFileError(text, at, "a colon is missing here")
-            at = _skip(text, at + 1)
+            at = skip(text, at + 1)
         node = _value(text, at, depth + 1)
-        at = _skip(text, node.end)
+        at = skip(text, node.end)
         comma = at if text.startswith(",", at) else None
-        items.append(Item(key, item_start, node, comma))
-        at = at if comma is None else _skip(text, comma + 1)
-    value: Any = {item.key: item.node.value for item in items} if keyed else [item.node.value for item in items]
-    return Node(start, at + 1, value, tuple(items))
-
-
-def _open(text: str, start: int) -> str:
-    return f"the {text[start]} of line {line_of(text, start)} is not closed"
+        found.append(Item(key, item_start, node, comma))
+        at = at if comma is None else skip(text, comma + 1)
+    return tuple(found), at + 1

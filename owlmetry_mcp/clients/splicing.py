@@ -4,13 +4,12 @@ What is put in looks like what is around it: its indentation, its line ends, its
 out again leaves what was there before. Every result is read again and compared with what it should hold.
 """
 
-import copy
 import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from owlmetry_mcp.clients.jsonc import BrokenFileError, Item, Node, line_of, scan
+from owlmetry_mcp.clients.jsonc import BrokenFileError, Item, Node, items_of, line_of, scan, skip
 
 _INDENT = "  "
 _BLANKS = " \t\r\n"
@@ -26,18 +25,15 @@ def with_member(text: str, section: str, name: str, value: object) -> str:
     root = _root(text)
     if root is None:
         return _begun(text, {section: {name: value}})
-    expected = copy.deepcopy(root.value)
-    section_item = _member(text, root, section)
-    if section_item is None:
-        expected[section] = {name: value}
-        return _checked(_appended(text, root, section, expected[section]), expected)
-    within = _holding(text, section_item, {})
+    found = _member(text, root, section)
+    if found is None:
+        return _checked(_appended(text, root, section, {name: value}), root.value | {section: {name: value}})
+    within = _holding(text, found, {})
     entry = _member(text, within, name)
     if entry and entry.node.value == value:
         return text
-    expected[section][name] = value
     changed = _replaced(text, within, entry, value) if entry else _appended(text, within, name, value)
-    return _checked(changed, expected)
+    return _checked(changed, root.value | {section: within.value | {name: value}})
 
 
 def without_member(text: str, section: str, name: str) -> str:
@@ -47,15 +43,14 @@ def without_member(text: str, section: str, name: str) -> str:
         BrokenFileError: as above.
     """
     root = _root(text)
-    section_item = _member(text, root, section) if root else None
-    if root is None or section_item is None:
+    found = _member(text, root, section) if root else None
+    if root is None or found is None:
         return text
-    within = _holding(text, section_item, {})
+    within = _holding(text, found, {})
     if (entry := _member(text, within, name)) is None:
         return text
-    expected = copy.deepcopy(root.value)
-    del expected[section][name]
-    return _tidied(_checked(_removed(text, within, entry), expected), section)
+    left = {key: value for key, value in within.value.items() if key != name}
+    return _tidied(_checked(_removed(text, within, entry), root.value | {section: left}), section)
 
 
 def with_element(text: str, section: str, value: Mapping[str, Any]) -> str:
@@ -67,20 +62,19 @@ def with_element(text: str, section: str, value: Mapping[str, Any]) -> str:
     root = _root(text)
     if root is None:
         raise BrokenFileError(text, 0, "the file is empty")
-    expected = copy.deepcopy(root.value)
-    section_item = _member(text, root, section)
-    if section_item is None:
-        expected[section] = [value]
-        return _checked(_appended(text, root, section, expected[section]), expected)
-    within = _holding(text, section_item, [])
+    found = _member(text, root, section)
+    if found is None:
+        return _checked(_appended(text, root, section, [value]), root.value | {section: [value]})
+    within = _holding(text, found, [])
     index = _index(within, value["id"])
     if index is None:
-        expected[section].append(value)
-        return _checked(_appended(text, within, None, value), expected)
-    if expected[section][index] == value:
+        changed, elements = _appended(text, within, None, value), [*within.value, value]
+    elif within.value[index] == value:
         return text
-    expected[section][index] = value
-    return _checked(_replaced(text, within, _items(within)[index], value), expected)
+    else:
+        changed = _replaced(text, within, items_of(text, within)[index], value)
+        elements = [*within.value[:index], value, *within.value[index + 1 :]]
+    return _checked(changed, root.value | {section: elements})
 
 
 def without_element(text: str, section: str, id_: str) -> str:
@@ -90,15 +84,15 @@ def without_element(text: str, section: str, id_: str) -> str:
         BrokenFileError: as above.
     """
     root = _root(text)
-    section_item = _member(text, root, section) if root else None
-    if root is None or section_item is None:
+    found = _member(text, root, section) if root else None
+    if root is None or found is None:
         return text
-    within = _holding(text, section_item, [])
+    within = _holding(text, found, [])
     if (index := _index(within, id_)) is None:
         return text
-    expected = copy.deepcopy(root.value)
-    del expected[section][index]
-    return _tidied(_checked(_removed(text, within, _items(within)[index]), expected), section)
+    left = [*within.value[:index], *within.value[index + 1 :]]
+    changed = _removed(text, within, items_of(text, within)[index])
+    return _tidied(_checked(changed, root.value | {section: left}), section)
 
 
 def _root(text: str) -> Node | None:
@@ -120,13 +114,9 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _items(node: Node) -> tuple[Item, ...]:
-    return node.items or ()
-
-
 def _member(text: str, node: Node, key: str) -> Item | None:
     """Where there are several of one name, clients do not agree on which one counts; a person has to say."""
-    found = [item for item in _items(node) if item.key == key]
+    found = [item for item in items_of(text, node) if item.key == key]
     if len(found) > 1:
         why = f'"{key}" is there a second time, after line {line_of(text, found[0].start)}'
         raise BrokenFileError(text, found[1].start, why)
@@ -134,7 +124,7 @@ def _member(text: str, node: Node, key: str) -> Item | None:
 
 
 def _index(node: Node, id_: str) -> int | None:
-    ids = [item.node.value.get("id") if isinstance(item.node.value, dict) else None for item in _items(node)]
+    ids = [each.get("id") if isinstance(each, dict) else None for each in node.value]
     return ids.index(id_) if id_ in ids else None
 
 
@@ -148,14 +138,14 @@ def _begun(text: str, whole: Mapping[str, Any]) -> str:
 
 def _appended(text: str, node: Node, key: str | None, value: object) -> str:
     """Behind the last item and the comments that follow it."""
-    items = _items(node)
+    items = items_of(text, node)
     layout, newline = _layout(text, node), _newline(text)
     name = "" if key is None else f"{json.dumps(key, ensure_ascii=False)}: "
     new = name + _rendered(value, layout.inner, layout.unit, newline)
     behind = len(text[: node.end - 1].rstrip(_BLANKS))
     if not items and behind == node.start + 1:
         return f"{text[:behind]}{newline}{layout.inner}{new}{newline}{layout.outer}{text[node.end - 1 :]}"
-    broken = layout.unit is not None or _in_line_comment(text, _gap(node, len(items)), behind)
+    broken = layout.unit is not None or _in_line_comment(text, _gap(node, items, len(items)), behind)
     new = (newline + layout.inner if broken else " ") + new
     if not items:
         return text[:behind] + new + text[behind:]
@@ -172,17 +162,18 @@ def _replaced(text: str, node: Node, item: Item, value: object) -> str:
 
 def _removed(text: str, node: Node, item: Item) -> str:
     """With the blanks before it and the comma behind it; the last with the comma before it, if it has none behind."""
-    index = _items(node).index(item)
+    items = items_of(text, node)
+    index = items.index(item)
     start = len(text[: item.start].rstrip(_BLANKS))
     end, rest = item.node.end, text[item.node.end :]
     before = text[:start]
     if item.comma is not None:
         rest = text[end : item.comma] + text[item.comma + 1 :]
-    elif index and (comma := _items(node)[index - 1].comma) is not None:
+    elif index and (comma := items[index - 1].comma) is not None:
         before = text[:comma] + text[comma + 1 : start]
     if start == node.start + 1 and not text[end : node.end - 1].strip(_BLANKS + ","):
         rest = text[node.end - 1 :]  # nothing is left in it, so that it needs no lines
-    gap = _newline(text) if _in_line_comment(text, _gap(node, index), start) else ""
+    gap = _newline(text) if _in_line_comment(text, _gap(node, items, index), start) else ""
     return before + (gap if not rest.lstrip(" \t").startswith(("\r", "\n")) else "") + rest
 
 
@@ -190,11 +181,10 @@ def _tidied(text: str, section: str) -> str:
     """Without that member of the root if it is empty, but not if it is all there is: Claude Code would miss it."""
     root = _root(text)
     item = _member(text, root, section) if root else None
-    if root is None or item is None or len(_items(root)) == 1 or not _is_blank(text, item.node):
+    if root is None or item is None or len(root.value) == 1 or not _is_blank(text, item.node):
         return text
-    expected = copy.deepcopy(root.value)
-    del expected[section]
-    return _checked(_removed(text, root, item), expected)
+    left = {key: value for key, value in root.value.items() if key != section}
+    return _checked(_removed(text, root, item), left)
 
 
 def _is_blank(text: str, node: Node) -> bool:
@@ -211,14 +201,18 @@ class _Layout(NamedTuple):
 
 
 def _layout(text: str, node: Node) -> _Layout:
-    items = _items(node)
+    items = items_of(text, node)
     outer = _indent(text, node.start)
     if items and not _begins_line(text, items[-1].start):
         return _Layout("", outer, None)
-    root = scan(text)
-    first = _items(root)[0].start if root and _items(root) else 0
-    unit = (_indent(text, first) if _begins_line(text, first) else "") or _INDENT
+    unit = _unit(text)
     return _Layout(_indent(text, items[-1].start) if items else outer + unit, outer, unit)
+
+
+def _unit(text: str) -> str:
+    """What the first name in the file is indented by, which is the root's first member."""
+    first = skip(text, skip(text, 0) + 1)
+    return (_indent(text, first) if _begins_line(text, first) else "") or _INDENT
 
 
 def _indent(text: str, at: int) -> str:
@@ -243,9 +237,9 @@ def _rendered(value: object, indent: str, unit: str | None, newline: str) -> str
     return json.dumps(value, ensure_ascii=False, indent=unit).replace("\n", newline + indent)
 
 
-def _gap(node: Node, index: int) -> int:
+def _gap(node: Node, items: tuple[Item, ...], index: int) -> int:
     """Where what stands between items begins, before the item of that index."""
-    return _items(node)[index - 1].node.end if index else node.start + 1
+    return items[index - 1].node.end if index else node.start + 1
 
 
 def _in_line_comment(text: str, start: int, at: int) -> bool:
