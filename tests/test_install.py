@@ -588,6 +588,20 @@ def test_what_its_command_says_when_it_fails_is_said(person: Person, calls: Call
     assert len(calls()) == 1
 
 
+def test_what_it_lost_is_in_the_backup(
+    person: Person, calls: Callable[[], list[list[str]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    person.run("install", "claude-code")
+    before = person.file("claude-code").read_text()
+    person.environment["FAILS"] = "no way"
+    with pytest.raises(UnavailableError, match="`claude mcp remove` failed"):
+        person.run("install", "claude-code", "--read-only")
+    (backup,) = person.home.glob("*.bak")
+    assert backup.read_text() == before
+    assert str(backup) in capsys.readouterr().err
+    assert len(calls()) == 2
+
+
 def test_a_command_that_does_nothing_is_noticed(person: Person, place: Callable[..., Path]) -> None:
     idle = place("bin", "claude")
     idle.write_text("#!/bin/sh\n")

@@ -6,17 +6,13 @@ from pathlib import Path
 
 from owlmetry_mcp.settings import Settings
 
-_SECRETS = ("api_key",)
-_HOMES = ("XDG_DATA_HOME",)
-"""What moves the store where nothing names one; clients do not all pass it on."""
-
 
 def environment_of(parsed: Namespace, settings: Settings) -> dict[str, str]:
     """By `OWLMETRY_…`. The key is not among them, but the backend is, so that no lack of a key changes it."""
     given = {
         field.name: str(value)
         for field in fields(Settings)
-        if field.name not in _SECRETS
+        if field.name != "api_key"
         and (
             value := getattr(parsed, field.name, None)
             or parsed.environment.get(f"OWLMETRY_{field.name.upper()}", "").strip()
@@ -24,7 +20,8 @@ def environment_of(parsed: Namespace, settings: Settings) -> dict[str, str]:
     }
     if settings.backend == "live":
         given["backend"] = settings.backend
-    moved = settings.backend == "store" and any(parsed.environment.get(name) for name in _HOMES)
+    # It moves the store where nothing names one, and not every client passes it on.
+    moved = settings.backend == "store" and parsed.environment.get("XDG_DATA_HOME")
     if "store" in given or moved:
         given["store"] = str(Path(settings.store).absolute())
     return {f"OWLMETRY_{name.upper()}": value for name, value in given.items()}

@@ -146,7 +146,11 @@ def _change(place: _Place, machine: Machine, parsed: Namespace, server: Server |
     now = datetime.now().astimezone()
     if own:
         backup = files.back_up(file, now)
-        _have_changed(place, file, changed, own, machine)
+        try:
+            _have_changed(place, file, changed, own, machine)
+        except OwlmetryError:
+            _tell_of(backup)
+            raise
     else:
         backup = files.replace(file, changed, now, secret=secret)
     _report(place, file, changed, server, backup)
@@ -197,6 +201,10 @@ def _report(place: _Place, file: SettingsFile, changed: str, server: Server | No
         _tell(f"Changed {place.name} in {place.client.title}: {place.path}.")
     else:
         _tell(f"Added {place.name} to {place.client.title}: {place.path}.")
+    _tell_of(backup)
+
+
+def _tell_of(backup: Path | None) -> None:
     if backup:
         _tell(f"What was there before is in {backup}.")
 
