@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic_core import from_json
@@ -14,6 +14,7 @@ from owlmetry_mcp.issues.errors import InvalidInputError
 BackendName = Literal["store", "live"]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 Confirm = Literal["auto", "always", "never"]
+SourceKind = Literal["flag", "environment", "config file", "default"]
 
 Value = TypeVar("Value")
 
@@ -25,6 +26,7 @@ MAX_SECONDS = 3600.0
 DEFAULT_RESULT_BYTES = 24_000
 RESULT_BYTES = (4_000, 1_000_000)
 """The least and the most that a result's cap can be set to."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class SettingsError(Exception):
@@ -60,6 +62,27 @@ class Settings:
     log_level: LogLevel
 
 
+class Source(NamedTuple):
+    """Where a setting came from."""
+
+    kind: SourceKind
+    name: str = ""
+    """The flag, the variable or the file; a default has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, where each came from, and what is wrong with them."""
+
+    settings: Settings
+    """What is wrong has its default here."""
+    sources: Mapping[str, Source]
+    """By the settings' names; those that are wrong have none."""
+    faults: list[str]
+    flags: Mapping[str, Any] = field(repr=False)
+    """Those they were loaded from, and whatever else came with them."""
+
+
 def default_store() -> Path:
     import platformdirs  # noqa: PLC0415 - only where no path is set
 
@@ -75,16 +98,32 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], home: Path | 
     Raises:
         SettingsError: some cannot be used.
     """
-    return _Loading(flags, environment).settings(home)
+    loaded = look(flags, environment, home)
+    if loaded.faults:
+        raise SettingsError(loaded.faults)
+    return loaded.settings
+
+
+def look(flags: Mapping[str, Any], environment: Mapping[str, str], home: Path | None = None) -> Loaded:
+    """As `load`, for whoever looks at settings though they be wrong."""
+    loading = _Loading(flags, environment)
+    return Loaded(loading.settings(home), loading.sources, loading.faults, flags)
+
+
+def crosses_network_in_clear(endpoint: str) -> bool:
+    """Whether what is sent there, the key too, can be read on its way by others than this machine's."""
+    parts = urlsplit(endpoint)
+    return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
 
 class _Loading:
-    """Settings on their way, and what is wrong with them so far."""
+    """Settings on their way, where they came from, and what is wrong with them so far."""
 
     def __init__(self, flags: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self._flags = flags
         self._environment = environment
-        self._faults: list[str] = []
+        self.sources: dict[str, Source] = {}
+        self.faults: list[str] = []
 
     def settings(self, home: Path | None) -> Settings:
         store = self._setting("store", _path, None)
@@ -94,19 +133,21 @@ class _Loading:
         serves = bool(self._flags.get("serves"))
         default: BackendName = "live" if (api_key or (team and serves)) and store is None else "store"
         backend = self._setting("backend", lambda it: parameters.one_of("it", it, get_args(BackendName)), default)
-        if backend == "live" and not self._faults and serves:
-            profile = self._profile((home or Path.home()) / CONFIG_FILE, team) if not (api_key and endpoint) else {}
+        if backend == "live" and not self.faults and serves:
+            path = (home or Path.home()) / CONFIG_FILE
+            profile = self._profile(path, team) if not (api_key and endpoint) else {}
             theirs = profile.get("endpoint", DEFAULT_ENDPOINT)
             if not api_key and endpoint not in (None, theirs) and "api_key" in profile:
-                self._faults.append(f"OWLMETRY_API_KEY: the key in ~/{CONFIG_FILE} is for {theirs}, not for {endpoint}")
-            api_key = api_key or profile.get("api_key")
-            endpoint = endpoint or profile.get("endpoint")
-            if not api_key and not self._faults:
-                self._faults.append(
+                self.faults.append(f"OWLMETRY_API_KEY: the key in ~/{CONFIG_FILE} is for {theirs}, not for {endpoint}")
+            if not self.faults:  # else no key goes to a server that it may not be for
+                api_key = api_key or self._from_file("api_key", profile, path)
+                endpoint = endpoint or self._from_file("endpoint", profile, path)
+            if not api_key and not self.faults:
+                self.faults.append(
                     "OWLMETRY_API_KEY: the live backend needs an agent key (owl_agent_…); set it, or log in with"
                     f" Owlmetry's own command line, which keeps one in ~/{CONFIG_FILE}"
                 )
-        settings = Settings(
+        return Settings(
             backend=backend,
             store=store or default_store(),
             api_key=api_key,
@@ -125,22 +166,27 @@ class _Loading:
                 "log_level", lambda it: parameters.one_of("it", it.lower(), get_args(LogLevel)), "warning"
             ),
         )
-        if self._faults:
-            raise SettingsError(self._faults)
-        return settings
 
     def _setting(self, name: str, check: Callable[[str], Value], default: Value) -> Value:
         variable = f"OWLMETRY_{name.upper()}"
         flag: str | None = self._flags.get(name)
         value = self._environment.get(variable, "").strip() if flag is None else flag
         if flag is None and not value:
+            self.sources[name] = Source("default")
             return default
+        source = Source("environment", variable) if flag is None else Source("flag", f"--{name.replace('_', '-')}")
         try:
-            return check(value)
+            checked = check(value)
         except InvalidInputError as error:
-            source = variable if flag is None else f"--{name.replace('_', '-')}"
-            self._faults.append(f"{source}: {error}")
+            self.faults.append(f"{source.name}: {error}")
             return default
+        self.sources[name] = source
+        return checked
+
+    def _from_file(self, name: str, profile: Mapping[str, str], path: Path) -> str | None:
+        if name in profile:
+            self.sources[name] = Source("config file", str(path))
+        return profile.get(name)
 
     def _profile(self, path: Path, team: str | None) -> dict[str, str]:
         """What the config file says of the endpoint and the key; empty where there is no file, and no team is named."""
@@ -154,11 +200,11 @@ class _Loading:
             return found | ({"api_key": _credential(row["api_key"])} if row.get("api_key") else {})
         except FileNotFoundError:
             if team:
-                self._faults.append(f"OWLMETRY_TEAM: there is no {path} to take the team from")
+                self.faults.append(f"OWLMETRY_TEAM: there is no {path} to take the team from")
         except InvalidInputError as error:
-            self._faults.append(f"{path}: {error}")
+            self.faults.append(f"{path}: {error}")
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            self._faults.append(f"{path}: it cannot be read as Owlmetry's config file ({type(error).__name__})")
+            self.faults.append(f"{path}: it cannot be read as Owlmetry's config file ({type(error).__name__})")
         return {}
 
 

@@ -29,10 +29,14 @@ MAY_IMPORT = {
     "owlmetry_mcp.sources": {"owlmetry_mcp.issues", "owlmetry_mcp.sources"},
     "owlmetry_mcp.settings": {"owlmetry_mcp.issues"},
     "owlmetry_mcp.clients": {"owlmetry_mcp.issues", "owlmetry_mcp.clients"},
+    "owlmetry_mcp.doctor": {
+        "owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.backends", "owlmetry_mcp.server", "owlmetry_mcp.settings",
+        "owlmetry_mcp.clients", "owlmetry_mcp.doctor",
+    },
     "owlmetry_mcp.cli": {
         "owlmetry_mcp", "owlmetry_mcp.asking", "owlmetry_mcp.issues", "owlmetry_mcp.backends", "owlmetry_mcp.clients",
         "owlmetry_mcp.rest", "owlmetry_mcp.server", "owlmetry_mcp.settings", "owlmetry_mcp.sources",
-        "owlmetry_mcp.cli",
+        "owlmetry_mcp.doctor", "owlmetry_mcp.cli",
     },
 }  # fmt: skip
 """What each room may import of ours. Rooms are named by their longest prefix here; the rest only starts things."""
@@ -47,7 +51,7 @@ ONLY_IN = {
     "argparse": "owlmetry_mcp.cli",
     "rapidfuzz": "owlmetry_mcp.triage",
 }
-MCP_ROOMS = ("owlmetry_mcp.server", "owlmetry_mcp.cli")
+MCP_ROOMS = ("owlmetry_mcp.server", "owlmetry_mcp.doctor", "owlmetry_mcp.cli")
 
 
 def name_of(path: Path) -> str:

@@ -23,7 +23,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     # Imported under main()'s guard, since it is what takes longest and what Ctrl-C is most likely to meet.
     from owlmetry_mcp.cli.parser import parser  # noqa: PLC0415
     from owlmetry_mcp.issues.errors import OwlmetryError  # noqa: PLC0415
-    from owlmetry_mcp.settings import SettingsError, load  # noqa: PLC0415
+    from owlmetry_mcp.settings import SettingsError, load, look  # noqa: PLC0415
 
     if None in (sys.stdin, sys.stdout, sys.stderr):
         return _failed("standard input, output and error must be open")
@@ -33,7 +33,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     parsed = parser().parse_args(arguments)
     try:
         parsed.environment = os.environ
-        settings = load(vars(parsed), parsed.environment)
+        inspects = parsed.command == "doctor.doctor"  # which is there to be asked when settings are wrong
+        settings = (look if inspects else load)(vars(parsed), parsed.environment)
         try:
             parsed.run(parsed, settings)
         except BaseExceptionGroup as group:  # what a task group makes of the one thing that went wrong

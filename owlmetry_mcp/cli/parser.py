@@ -4,11 +4,11 @@ import gc
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter, _SubParsersAction
 from collections.abc import Callable
 from importlib import import_module
-from typing import get_args
+from typing import Any, get_args
 
 from owlmetry_mcp import __version__
 from owlmetry_mcp.issues.models import KeyType, Platform, Role
-from owlmetry_mcp.settings import Settings
+from owlmetry_mcp.settings import Loaded, Settings
 
 CLIENT_NAMES = (
     "claude-code", "claude-desktop", "cursor", "vscode", "windsurf", "zed", "codex", "gemini", "opencode",
@@ -16,7 +16,9 @@ CLIENT_NAMES = (
 """As the table of clients has them, which is only imported by what needs it."""
 
 Commands = _SubParsersAction  # argparse has no public name for what add_subparsers() returns
-Run = Callable[[Namespace, Settings], None]
+Run = Callable[[Namespace, Any], None]
+"""The second are the Settings; for a command that looks at settings, though they be wrong, as they were Loaded."""
+_SERVE, _DOCTOR = "serve.serve", "doctor.doctor"
 
 _DESCRIPTION = """\
 Issue triage for coding agents: an MCP server over Owlmetry's issues.
@@ -36,14 +38,20 @@ def parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     whole.add_argument("--version", action="version", version=f"owlmetry-mcp {__version__}")
-    whole.set_defaults(run=_lazily("serve.serve"), serves=True)
+    whole.set_defaults(run=_lazily(_SERVE), command=_SERVE, serves=True)
     commands = whole.add_subparsers(title="commands", metavar="COMMAND")
 
-    _command(
-        commands, "serve", "serve.serve", "serve MCP over standard input and output (the default)", store, server, log
-    )
+    _command(commands, "serve", _SERVE, "serve MCP over standard input and output (the default)", store, server, log)
     _client_commands(commands, store, server, log)
     _command(commands, "demo", "demo.demo", "watch an agent triage a small store of its own, over the real server")
+
+    doctor = _command(
+        commands, "doctor", _DOCTOR, "look at all there is, and say what is broken and what to do", store, server, log
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON document")
+    doctor.add_argument(
+        "--start-project-entries", action="store_true", help="start what files of the project here name, too"
+    )
 
     api = _command(commands, "api", "api.api", "serve the issues API over HTTP, from the store", store, log)
     api.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine alone)")
@@ -174,7 +182,7 @@ def _command(
     commands: "Commands[ArgumentParser]", name: str, function: str, summary: str, *flags: ArgumentParser
 ) -> ArgumentParser:
     command = commands.add_parser(name, help=summary, description=_sentence(summary), parents=flags, allow_abbrev=False)
-    command.set_defaults(run=_lazily(function), serves=function == "serve.serve")
+    command.set_defaults(run=_lazily(function), command=function, serves=function in (_SERVE, _DOCTOR))
     return command
 
 
@@ -185,7 +193,7 @@ def _sentence(summary: str) -> str:
 def _lazily(function: str) -> Run:
     module, name = function.split(".")
 
-    def run(parsed: Namespace, settings: Settings) -> None:
+    def run(parsed: Namespace, settings: Settings | Loaded) -> None:
         command = getattr(import_module(f"owlmetry_mcp.cli.{module}"), name)
         gc.freeze()
         gc.enable()

@@ -11,16 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urlsplit
 
-from owlmetry_mcp.issues.parameters import shown
-from owlmetry_mcp.settings import Settings, SettingsError
+from owlmetry_mcp.settings import Settings, SettingsError, crosses_network_in_clear
 
 if TYPE_CHECKING:
     from owlmetry_mcp.backends.base import Backend, BackendOpener
     from owlmetry_mcp.server.options import Options
-
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def serve(_: Namespace, settings: Settings) -> None:
@@ -73,14 +69,9 @@ def _check_tools(names: Iterable[str]) -> None:
     Raises:
         SettingsError: one is named that there is not.
     """
-    from owlmetry_mcp.server.catalogue import CATALOGUE  # noqa: PLC0415 - only where tools are named
+    from owlmetry_mcp.server.catalogue import unknown  # noqa: PLC0415 - only where tools are named
 
-    faults = [
-        f"OWLMETRY_TOOLS: there is no tool {shown(name)}; there are {', '.join(CATALOGUE)}"
-        for name in names
-        if name not in CATALOGUE
-    ]
-    if faults:
+    if faults := unknown(names):
         raise SettingsError(faults)
 
 
@@ -114,8 +105,7 @@ def _embedded(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
 def _live(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
     from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire  # noqa: PLC0415 - one backend is used
 
-    parts = urlsplit(settings.endpoint)
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if crosses_network_in_clear(settings.endpoint):
         print(
             f"owlmetry-mcp: warning: {settings.endpoint} is not encrypted; whoever listens on the way reads the key.",
             file=sys.stderr,

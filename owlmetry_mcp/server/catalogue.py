@@ -10,6 +10,7 @@ from mcp_types import ListToolsResult, ToolAnnotations
 from mcp_types import Tool as ListedTool
 
 from owlmetry_mcp.asking.desk import Desk
+from owlmetry_mcp.issues.parameters import shown
 from owlmetry_mcp.server.arguments import slimmed
 from owlmetry_mcp.server.options import Options
 
@@ -51,6 +52,15 @@ CATALOGUE: dict[str, Entry] = {
     "list_projects": Entry("List projects", "projects:read", _READS, "PROJECTS"),
     "whoami": Entry("Who am I", None, _READS, "IDENTITY"),
 }
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """What is wrong with a setting that names such tools; nothing where there are all of them."""
+    return [
+        f"OWLMETRY_TOOLS: there is no tool {shown(name)}; there are {', '.join(CATALOGUE)}"
+        for name in names
+        if name not in CATALOGUE
+    ]
 
 
 def listed() -> list[ListedTool]:

@@ -1,6 +1,7 @@
 """One request to an Owlmetry server at a time, and how it went; reads are tried again here, writes are not."""
 
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -59,11 +60,11 @@ class Deadline:
 class Wire:
     """A pool of connections to one server, for one key, which it sends nowhere else.
 
-    Redirects are not followed, and TLS certificates are verified. `sleep`, `clock` (monotonic, in seconds) and `jitter`
-    (a number from 0 to 1) are there for tests.
+    Redirects are not followed, and TLS certificates are verified. `sleep`, `clock` (monotonic, in seconds), `jitter`
+    (a number from 0 to 1) and `tls` (what certificates are verified by) are there for tests.
     """
 
-    def __init__(  # noqa: PLR0913 - three of them for tests
+    def __init__(  # noqa: PLR0913 - four of them for tests
         self,
         endpoint: str,
         api_key: str,
@@ -72,6 +73,7 @@ class Wire:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.endpoint = endpoint.rstrip("/")
         self.timeouts = timeouts or Timeouts()
@@ -87,6 +89,7 @@ class Wire:
             },
             timeout=httpx2.Timeout(self.timeouts.read, connect=self.timeouts.connect),
             follow_redirects=False,
+            verify=tls or True,
             trust_env=False,  # a proxy named in the environment would be shown the key
         )
 
@@ -136,6 +139,22 @@ class Wire:
             FaultError: it got no answer of use.
             OwlmetryError: the server refused it.
         """
+        return answer_of(*await self.exchange(method, path, query=query, body=body, deadline=deadline))
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        deadline: Deadline,
+    ) -> tuple[httpx2.Response, bytes]:
+        """What comes back from one request, whatever it says, and its content without the key.
+
+        Raises:
+            FaultError: nothing came back.
+        """
         seconds = min(self.timeouts.read, deadline.left_seconds)
         if seconds <= 0:
             raise NotArrivedError("no time is left")
@@ -150,7 +169,7 @@ class Wire:
             raise InvalidInputError("A parameter is too long to be sent") from error
         try:
             with anyio.fail_after(seconds):
-                response, content = await self._exchange(request)
+                response, content = await self._sent(request)
         except TimeoutError as error:
             raise LostError(f"no answer within {seconds:.1f} s", may_still_arrive=True) from error
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
@@ -161,9 +180,9 @@ class Wire:
             raise LostError(_words(error), may_still_arrive=False) from error
         if len(self._secret) >= _SHORTEST_SECRET:  # should the server repeat it, it stays here
             content = content.replace(self._secret, b"[the key]")
-        return _answer(response, content)
+        return response, content
 
-    async def _exchange(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes]:
+    async def _sent(self, request: httpx2.Request) -> tuple[httpx2.Response, bytes]:
         response = await self._client.send(request, stream=True)
         try:
             content = bytearray()
@@ -211,7 +230,12 @@ def _words(error: httpx2.RequestError) -> str:
             return "the connection was cut"
 
 
-def _answer(response: httpx2.Response, content: bytes) -> Any:  # noqa: ANN401 - JSON
+def answer_of(response: httpx2.Response, content: bytes) -> Any:  # noqa: ANN401 - JSON
+    """
+    Raises:
+        FaultError: it is no answer of use.
+        OwlmetryError: the server refused.
+    """
     status = response.status_code
     if status in _REDIRECTS:
         location = httpx2.URL(response.headers.get("location", ""))

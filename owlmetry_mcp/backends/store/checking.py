@@ -37,10 +37,15 @@ def checks(tx: Transaction) -> Iterator[tuple[str, Iterator[Finding]]]:
         yield name, find(tx)
 
 
-def _integrity(tx: Transaction) -> Iterator[Finding]:
+def at_a_glance(tx: Transaction) -> list[Finding]:
+    """What is wrong with the file and its tables, without what takes longest: to hold indexes against their tables."""
+    return [*_integrity(tx, "quick_check")] or [*_schema(tx)]
+
+
+def _integrity(tx: Transaction, pragma: str = "integrity_check") -> Iterator[Finding]:
     """Pages, indexes, and that every value is of its column's type and passes its CHECK."""
     try:
-        for (said,) in tx.run("PRAGMA integrity_check"):
+        for (said,) in tx.run(f"PRAGMA {pragma}"):
             if said != "ok":
                 yield from (Finding("wrong", line) for line in said.splitlines())
     except sqlite3.DatabaseError as error:

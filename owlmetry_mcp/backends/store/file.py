@@ -25,7 +25,7 @@ from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import StoreError
 
 APPLICATION_ID = 0x4F574C4D  # "OWLM", in the header of every store
-_OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
+OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 _HEADER_BYTES = 100
 _PAGE_BYTES = 8192  # events are long rows, and a batch of them writes fewer pages so
 _MAGIC = b"SQLite format 3\0"
@@ -64,9 +64,9 @@ def open_file(path: Path, clock: Clock, fill: Callable[[Transaction], None]) -> 
     Raises:
         StoreError: the file is no store, or of a newer version than this one knows; it is left as it was.
     """
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreError(
-            f"The store needs SQLite {'.'.join(map(str, _OLDEST_SQLITE))} or later; this Python has"
+            f"The store needs SQLite {'.'.join(map(str, OLDEST_SQLITE))} or later; this Python has"
             f" {sqlite3.sqlite_version}",
             "Use a newer Python.",
         )
@@ -84,22 +84,24 @@ def open_again(path: Path, clock: Clock) -> Opened:
     return _opened(path, lambda connection: _migrate(connection, path, clock))
 
 
-def open_as_it_is(path: Path) -> sqlite3.Connection:
+def open_as_it_is(path: Path, wait_seconds: float = BUSY_TIMEOUT_SECONDS) -> sqlite3.Connection:
     """A connection to the store at `path`, which makes none, and migrates none of an older version.
 
     Raises:
         StoreError: there is no file, it is no store, or of a newer version.
     """
     # The file's header has what the log beside it may have changed.
-    return _opened(path, lambda connection: refuse_newer(path, _version(connection))).connection
+    return _opened(path, lambda connection: refuse_newer(path, version_of(connection)), wait_seconds).connection
 
 
-def _opened(path: Path, make_sure: Callable[[sqlite3.Connection], None]) -> Opened:
+def _opened(
+    path: Path, make_sure: Callable[[sqlite3.Connection], None], wait_seconds: float = BUSY_TIMEOUT_SECONDS
+) -> Opened:
     place = _recognise(path)
     drop_anothers_log(path)
     share_permissions(path)
     with translated(path):
-        connection = connect(path)
+        connection = connect(path, wait_seconds)
         try:
             make_sure(connection)
         except BaseException:
@@ -114,7 +116,7 @@ def refuse_older(connection: sqlite3.Connection, path: Path) -> None:
         StoreError: the store is of an older version than this one's, and has yet to be migrated.
     """
     with translated(path):
-        version = _version(connection)
+        version = version_of(connection)
     if version < len(MIGRATIONS):
         raise StoreError(
             f"The store {path} is of version {version}, older than this owlmetry-mcp's ({len(MIGRATIONS)})",
@@ -217,18 +219,18 @@ def refuse_newer(path: Path, version: int) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, clock: Clock) -> None:
-    version = _version(connection)
+    version = version_of(connection)
     refuse_newer(path, version)
     for number in range(version + 1, len(MIGRATIONS) + 1):
         with transaction(connection, path, clock, writing=True) as tx:
-            if _version(connection) >= number:  # another process was faster
+            if version_of(connection) >= number:  # another process was faster
                 continue
             for statement in _statements(MIGRATIONS[number - 1]):
                 tx.run(statement)
             tx.run(f"PRAGMA user_version = {number}")
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return version
 

@@ -55,15 +55,15 @@ def _insertion(table: str, row: Iterable[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{column}' for column in columns)})"  # noqa: S608
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection to an existing file, for one thread at a time.
+def connect(path: Path, wait_seconds: float = BUSY_TIMEOUT_SECONDS) -> sqlite3.Connection:
+    """A connection to an existing file, for one thread at a time. So long it waits for a lock to be let go.
 
     `synchronous=FULL` makes a commit durable before it is acknowledged, in WAL mode too.
     """
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
-        timeout=BUSY_TIMEOUT_SECONDS,
+        timeout=wait_seconds,
         isolation_level=None,
         check_same_thread=False,
     )

@@ -1,0 +1,116 @@
+"""`owlmetry-mcp doctor`: what works and what does not, with the remedy for each; it changes nothing.
+
+With `--json`, one document on standard output, whose names stay as they are:
+
+    {
+      "version": "0.1.0",
+      "state": "warning",
+      "settings": {"store": {"value": "/srv/store.db", "source": "environment", "name": "OWLMETRY_STORE"}, …},
+      "findings": [{"subject": "store.space", "state": "warning", "what": "…", "remedy": "…"}, …]
+    }
+
+`state` is the worst of the findings': `ok`, `note`, `warning` or `broken`. A setting that cannot be used is not among
+the settings. `what` and `remedy` are prose for people and change; `remedy` may be empty.
+"""
+
+import io
+import json
+import logging
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from owlmetry_mcp import __version__
+from owlmetry_mcp.cli.parser import parser
+from owlmetry_mcp.clients.machine import Machine
+from owlmetry_mcp.doctor.case import Case
+from owlmetry_mcp.doctor.configuration import in_order, shown
+from owlmetry_mcp.doctor.examination import examine, worst
+from owlmetry_mcp.doctor.findings import Finding
+from owlmetry_mcp.issues.errors import OwlmetryError
+from owlmetry_mcp.settings import Loaded
+
+_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "broken": "bold red"}
+
+
+def doctor(parsed: Namespace, loaded: Loaded) -> None:
+    """
+    Raises:
+        OwlmetryError: something is broken.
+    """
+    machine = Machine(sys.platform, Path.home(), Path.cwd(), parsed.environment)
+    case = Case(loaded, machine, _flags_of, start_project_entries=parsed.start_project_entries)
+    with _quiet(), Console(stderr=True).status("Looking …"):
+        findings = examine(case)
+    if parsed.json:
+        print(json.dumps(document(loaded, findings), indent=2))
+    else:
+        _show(findings)
+    broken = sum(finding.state == "broken" for finding in findings)
+    if broken:
+        raise OwlmetryError(f"{broken} {'thing is' if broken == 1 else 'things are'} broken; see what is said of each")
+
+
+def document(loaded: Loaded, findings: Sequence[Finding]) -> dict[str, Any]:
+    settings = {
+        name: {"value": shown(loaded.settings, name), "source": source.kind, "name": source.name}
+        for name, source in in_order(loaded)
+    }
+    found = [asdict(finding) for finding in findings]
+    return {"version": __version__, "state": worst(findings), "settings": settings, "findings": found}
+
+
+def _flags_of(arguments: Sequence[str]) -> Mapping[str, Any] | None:
+    """See `doctor.case.FlagsOf`."""
+    try:
+        with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+            parsed = parser().parse_args(arguments)
+    except SystemExit:
+        return None
+    return vars(parsed) if parsed.command == "serve.serve" and not getattr(parsed, "http", False) else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what libraries log of servers that misbehave from the terminal: it is a finding, or nothing."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:  # in a file or a pipe, a finding is a line, however long
+        console = Console(markup=False, highlight=False, width=10_000)
+    width = max(len(finding.name) for finding in findings)
+    with console.capture() as captured:
+        _print(console, findings, width)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+
+
+def _print(console: Console, findings: Sequence[Finding], width: int) -> None:
+    for group, found in groupby(findings, lambda finding: finding.group):
+        console.print(Text(group, "bold"))
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(width=max(map(len, _STYLES)))
+        table.add_column(width=width, no_wrap=True)
+        table.add_column(overflow="fold")
+        for finding in found:
+            table.add_row(Text(finding.state, _STYLES[finding.state]), finding.name, finding.what)
+            if finding.remedy:
+                table.add_row("", "", Text(f"→ {finding.remedy}", "dim" if finding.state == "note" else ""))
+        console.print(Padding(table, (0, 0, 1, 2)))
