@@ -7,6 +7,7 @@ if the person says so.
 """
 
 import os
+import shlex
 import shutil
 import stat
 import sys
@@ -28,7 +29,7 @@ from owlmetry_mcp.doctor.invocations import arguments_of_ours, fetches
 from owlmetry_mcp.doctor.masking import masked, secrets_in
 from owlmetry_mcp.doctor.round_trip import own_command
 from owlmetry_mcp.doctor.starting import Command, NotStartedError, talk
-from owlmetry_mcp.settings import look
+from owlmetry_mcp.settings import Settings, look
 
 _SECONDS = 15.0
 _SECONDS_TO_FETCH = 60.0
@@ -37,81 +38,82 @@ _NOT_KNOWN = "asked-by-the-client"
 """Stands for a value that the client asks the person for, or has in an environment that is not ours."""
 _KEY = "OWLMETRY_API_KEY"
 _READERS = stat.S_IRGRP | stat.S_IROTH
-_MOST_WORDS = 400
+_LONGEST_SHOWN = 400
 
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """An entry whose command is to be started, and what is found once it has been."""
+    """An entry whose command is to be started, and where to put what is found of it then."""
 
-    place: str
     mention: Mention
     shown: str
     words: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     is_stored: bool
-    found: list[Finding] = field(default_factory=list)
+    found: list[Finding]
 
 
 def entries(case: Case) -> Iterator[Finding]:
+    mentioned: list[list[Finding]] = []
     starts: list[_Start] = []
-    is_mentioned = False
     for mention in mentions(case.machine):
-        subject = f"clients.{mention.client.name}"
         if isinstance(mention, Unreadable):
             what = f"{mention.path} cannot be read: {mention.why}"
-            yield Finding(subject, "warning", what, f"Correct it; {mention.client.title} may not read it either.")
+            remedy = f"Correct it; {mention.client.title} may not read it either."
+            yield Finding(f"clients.{mention.client.name}", "warning", what, remedy)
             continue
-        is_mentioned = True
-        for found in _examined(case, mention):
-            if isinstance(found, Finding):
-                yield found
-            else:
-                starts.append(found)
+        found = [*_exposed_key(mention)]
+        mentioned.append(found)
+        looked_at = _looked_at(case, mention, found)
+        if isinstance(looked_at, Finding):
+            found.append(looked_at)
+        else:
+            starts.append(looked_at)
     if starts:
         anyio.run(_start_all, case, starts)
-    for start in starts:
-        yield from start.found
-    if not is_mentioned:
+    for found in mentioned:
+        yield from found
+    if not mentioned:
         what = "no client's file mentions owlmetry-mcp"
         yield Finding("clients.none", "note", what, "`owlmetry-mcp install CLIENT` adds it to one.")
 
 
-def _examined(case: Case, mention: Mention) -> Iterator["Finding | _Start"]:
-    server, subject, place = mention.server, f"clients.{mention.client.name}", _place(mention)
-    remedy = _install(mention)
-    yield from _exposed_key(mention, place)
+def _looked_at(case: Case, mention: Mention, found: list[Finding]) -> Finding | _Start:
+    """Why it is not to be started, or how."""
+    server, subject, place, remedy = mention.server, _subject(mention), _place(mention), _install(mention)
     if not server.words:
         parts = urlsplit(server.url or "")
-        yield Finding(subject, "note", f"{place} goes to {parts.scheme}://{parts.hostname}, and was not asked")
-        return
+        return Finding(subject, "note", f"{place} goes to {parts.scheme}://{parts.hostname}, and was not asked")
+    program = server.words[0]
     arguments = arguments_of_ours(server.words)
     if arguments is None:
-        what = f"{place} runs {server.words[0]}, which is not surely owlmetry-mcp, and was not started"
-        yield Finding(subject, "note", what, f"If it should be owlmetry-mcp: {remedy}")
-        return
+        what = f"{place} runs {program}, which is not surely owlmetry-mcp, and was not started"
+        return Finding(subject, "note", what, f"If it should be owlmetry-mcp: {remedy}")
     flags = case.flags_of(arguments)
     if flags is None:
-        what = f"{place} runs {server.words[0]} with arguments that are not those of `owlmetry-mcp serve`"
-        yield Finding(subject, "broken", what, remedy)
-        return
-    shown = masked(" ".join(server.words), secrets_in(server.env))[:_MOST_WORDS]
-    environment, unknown = server.environment(case.machine.environment)
-    environment |= dict.fromkeys(unknown, _NOT_KNOWN)
-    program = _program(server.words[0], environment, case)
-    if program is None:
-        what = f"{place} runs {server.words[0]}, which is not there or cannot be run"
-        yield Finding(subject, "broken", what, remedy)
-        return
-    if not _may_start(case, mention, program):
+        what = f"{place} runs {program} with arguments that are not those of `owlmetry-mcp serve`"
+        return Finding(subject, "broken", what, remedy)
+    file = _file(case, mention, program)
+    if file is None:
+        what = f"{place} runs {program}, which is not there or cannot be run"
+        return Finding(subject, "broken", what, remedy)
+    shown = masked(shlex.join(server.words), secrets_in(server.env))[:_LONGEST_SHOWN]
+    if not _may_start(case, mention, file):
         what = f"{place} would run {shown}; it was not started, since a project's files may be a stranger's"
-        yield Finding(subject, "note", what, "If you trust them: `owlmetry-mcp doctor --start-project-entries`.")
-        return
+        return Finding(subject, "note", what, "If you trust them: `owlmetry-mcp doctor --start-project-entries`.")
+    is_trusted = mention.scope != "project" or case.start_project_entries
+    environment, unknown = server.environment(case.machine.environment if is_trusted else {})
+    if unknown and is_trusted and not mention.client.asks:
+        what = f"{place} takes {', '.join(unknown)} from the client's environment, and here there is no such value"
+        found.append(Finding(subject, "note", what, "See that it is set where the client is started."))
+    environment |= dict.fromkeys(unknown, _NOT_KNOWN)
     settings = look({**flags, "serves": True}, environment, case.machine.home).settings
-    yield from _another(case, mention, place, settings.backend, settings.store, settings.endpoint)
-    yield _Start(
-        place, mention, shown, (program, *server.words[1:]), environment, is_stored=settings.backend == "store"
-    )
+    found += _elsewhere(case, mention, settings)
+    return _Start(mention, shown, (file, *server.words[1:]), environment, settings.backend == "store", found)
+
+
+def _subject(mention: Mention) -> str:
+    return f"clients.{mention.client.name}"
 
 
 def _place(mention: Mention) -> str:
@@ -124,47 +126,50 @@ def _install(mention: Mention) -> str:
     return f"`owlmetry-mcp install {mention.client.name}{scope}` writes it anew."
 
 
-def _exposed_key(mention: Mention, place: str) -> Iterator[Finding]:
+def _exposed_key(mention: Mention) -> Iterator[Finding]:
     """A key that stands in a file as it is, where others can read that file."""
     plain, _ = mention.server.environment({})
     if not plain.get(_KEY) or plain[_KEY] != mention.server.env[_KEY]:
         return
-    subject = f"clients.{mention.client.name}"
     better = "name it by reference to the environment" if mention.client.reference else "keep it out of there"
     if mention.scope == "project":
-        what = f"{place} has the key in it, and a project's files are shared"
-        yield Finding(subject, "warning", what, f"Revoke the key if they were, and {better}.")
+        what = f"{_place(mention)} has the key in it, and a project's files are shared"
+        yield Finding(_subject(mention), "warning", what, f"Revoke the key if they were, and {better}.")
     elif sys.platform != "win32" and (mode := stat.S_IMODE(mention.path.stat().st_mode)) & _READERS:
-        what = f"{place} has the key in it, and others on this machine can read the file ({mode:o})"
-        yield Finding(subject, "warning", what, f"chmod 600 {mention.path}; better, {better}.")
+        what = f"{_place(mention)} has the key in it, and others on this machine can read the file ({mode:o})"
+        remedy = f"chmod 600 {shlex.quote(str(mention.path))}; better, {better}."
+        yield Finding(_subject(mention), "warning", what, remedy)
 
 
-def _program(command: str, environment: Mapping[str, str], case: Case) -> str | None:
-    """The file that a client would run."""
-    path = environment.get("PATH") or case.machine.environment.get("PATH")
-    found = shutil.which(command, path=path)
+def _file(case: Case, mention: Mention, program: str) -> str | None:
+    """The file that a client would run: on the PATH, or in the project. Where else a client stands is not known."""
+    if os.path.dirname(program) and not os.path.isabs(program):  # noqa: PTH117, PTH120 - Path forgets a leading ./
+        if mention.scope != "project":
+            return None
+        program = str(case.machine.directory / program)
+    path = mention.server.env.get("PATH") or case.machine.environment.get("PATH")
+    found = shutil.which(program, path=path)
     return None if found is None else os.path.abspath(found)  # noqa: PTH100 - links stay: a venv's Python is known by its name
 
 
-def _may_start(case: Case, mention: Mention, program: str) -> bool:
+def _may_start(case: Case, mention: Mention, file: str) -> bool:
     if mention.scope != "project" or case.start_project_entries:
         return True
-    ours = own_command()
-    is_ours = len(ours) == 1 and Path(program).samefile(ours[0]) and arguments_of_ours((program,)) is not None
+    is_ours = [str(Path(file).resolve())] == [str(Path(word).resolve()) for word in own_command()]
     return is_ours and all(name.startswith("OWLMETRY_") for name in (*mention.server.env, *mention.server.forwarded))
 
 
-def _another(  # noqa: PLR0913, PLR0917 - of two sides
-    case: Case, mention: Mention, place: str, backend: str, store: Path, endpoint: str
-) -> Iterator[Finding]:
+def _elsewhere(case: Case, mention: Mention, theirs: Settings) -> Iterator[Finding]:
     """Where the entry's agent finds its issues, if it is not where this looks."""
     ours = case.loaded.settings
-    theirs = (backend, store if backend == "store" else endpoint)
-    if theirs == (ours.backend, ours.store if ours.backend == "store" else ours.endpoint):
-        return
-    flags = f"--backend store --store {store}" if backend == "store" else f"--backend live --endpoint {endpoint}"
-    what = f"{place} uses another {'store' if backend == 'store' else 'server'} than is looked at here: {theirs[1]}"
-    yield Finding(f"clients.{mention.client.name}", "note", what, f"To look at it: owlmetry-mcp doctor {flags}")
+    if theirs.backend == "store" and (ours.backend, ours.store) != ("store", theirs.store):
+        what = f"{_place(mention)} uses another store than is looked at here: {theirs.store}"
+        remedy = f"To look at it: owlmetry-mcp doctor --backend store --store {shlex.quote(str(theirs.store))}"
+        yield Finding(_subject(mention), "note", what, remedy)
+    if theirs.backend == "live" and (ours.backend, ours.endpoint) != ("live", theirs.endpoint):
+        what = f"{_place(mention)} uses another server than is looked at here: {theirs.endpoint}"
+        remedy = "To look at it, set OWLMETRY_ENDPOINT to it and OWLMETRY_API_KEY to a key of that very server."
+        yield Finding(_subject(mention), "note", what, remedy)
 
 
 async def _start_all(case: Case, starts: list[_Start]) -> None:
@@ -180,8 +185,7 @@ async def _start_all(case: Case, starts: list[_Start]) -> None:
 
 
 async def _started(case: Case, start: _Start) -> Finding:
-    mention = start.mention
-    subject = f"clients.{mention.client.name}"
+    mention, place = start.mention, _place(start.mention)
     with TemporaryDirectory(prefix="owlmetry-doctor-") as directory:
         store = ["--store", str(Path(directory) / "store.db")] if start.is_stored else []
         command = Command(
@@ -194,11 +198,10 @@ async def _started(case: Case, start: _Start) -> Finding:
         try:
             who = await talk(command, _name)
         except NotStartedError as error:
-            return Finding(
-                subject, "broken", f"{start.place} does not start: {start.shown}: {error}", _install(mention)
-            )
+            what = f"{place} does not start: {start.shown}: {error}"
+            return Finding(_subject(mention), "broken", what, _install(mention))
     seconds = time.monotonic() - began
-    return Finding(subject, "ok", f"{start.place} starts {who} in {seconds:.1f} s: {start.shown}")
+    return Finding(_subject(mention), "ok", f"{place} starts {who} in {seconds:.1f} s: {start.shown}")
 
 
 async def _name(client: Client) -> str:

@@ -6,7 +6,7 @@ from threading import Thread
 from owlmetry_mcp.doctor.case import Case
 from owlmetry_mcp.doctor.configuration import settings
 from owlmetry_mcp.doctor.entries import entries
-from owlmetry_mcp.doctor.findings import STATES, Finding, State
+from owlmetry_mcp.doctor.findings import GROUPS, STATES, Finding, State
 from owlmetry_mcp.doctor.masking import masked, secrets_in
 from owlmetry_mcp.doctor.round_trip import round_trip
 from owlmetry_mcp.doctor.served import server
@@ -28,7 +28,7 @@ _LONGEST = 1_500
 
 
 def examine(case: Case, probes: Mapping[str, Probe] = PROBES) -> list[Finding]:
-    """In the order of the probes. Nothing in what is found is a secret, or steers a terminal."""
+    """By their groups. Nothing in what is found is a secret, or steers a terminal."""
     found: dict[str, list[Finding]] = {name: [] for name in probes}
     # Daemons, so that an interrupt ends it at once: what they started ends with its standard input.
     looks = [Thread(target=_look, args=(case, name, probe, found[name]), daemon=True) for name, probe in probes.items()]
@@ -36,7 +36,8 @@ def examine(case: Case, probes: Mapping[str, Probe] = PROBES) -> list[Finding]:
         it.start()
     for it in looks:
         it.join()
-    return [*_presentable(case, (finding for findings in found.values() for finding in findings))]
+    everything = [finding for findings in found.values() for finding in findings]
+    return [*_presentable(case, sorted(everything, key=lambda finding: GROUPS.index(finding.group)))]
 
 
 def worst(findings: Iterable[Finding]) -> State:
@@ -47,7 +48,10 @@ def _look(case: Case, name: str, probe: Probe, found: list[Finding]) -> None:
     try:
         for finding in probe(case):
             found.append(finding)  # noqa: PERF402 - one by one, so that what comes before a failure is kept
-    except Exception as error:  # noqa: BLE001 - the others are to be told, and no traceback
+    except Exception as failure:  # noqa: BLE001 - the others are to be told, and no traceback
+        error: BaseException = failure
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
         what = f"it could not be looked at: {type(error).__name__}: {error}"
         found.append(Finding(f"{name}.failed", "broken", what, "This is a fault of owlmetry-mcp; please report it."))
 

@@ -8,6 +8,8 @@ STATES: tuple[State, ...] = get_args(State)
 """From the best to the worst. A `note` may well be so; a `warning` will do harm one day; what is `broken` does not work
 now.
 """
+GROUPS = ("settings", "versions", "store", "server", "key", "clients", "round-trip")
+"""What findings are about, in the order in which they are told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,8 @@ def _why(error: BaseException, seconds: float) -> str:
             return "it ended without an answer" if "closed" in str(error).lower() else f"it answered: {error}"
         case OSError():
             return error.strerror or type(error).__name__
+        case ValueError() if "null byte" in str(error) or "environment" in str(error):
+            return f"it cannot be started: {error}"
         case _:
             return f"it answered in a form that is not MCP's ({type(error).__name__})"
 

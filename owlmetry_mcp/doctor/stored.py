@@ -1,6 +1,7 @@
 """The store: where it is, whether it can be used, and whether it soon cannot."""
 
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -86,7 +87,7 @@ def _privacy(path: Path) -> Iterator[Finding]:
     modes = [stat.S_IMODE(file.stat().st_mode) for file in files]
     if any(mode & _OTHERS for mode in modes):
         what = f"others on this machine may use the file ({max(modes):o}), and read what its tokens are signed with"
-        yield Finding("store.privacy", "warning", what, f"chmod 600 {' '.join(map(str, files))}")
+        yield Finding("store.privacy", "warning", what, f"chmod 600 {shlex.join(map(str, files))}")
     else:
         yield Finding("store.privacy", "ok", "its owner's alone")
 
