@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -35,26 +36,41 @@ SHOP, BUSY = SYMBOLS["shop"], SYMBOLS["i_busy"]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+@contextmanager
+def listening(handler: Handler, certificate: Path | None = None) -> Iterator[str]:
+    """The endpoint of a server that answers every request so; by TLS with a file of a certificate and its key."""
+    methods = ["GET", "POST", "PATCH", "DELETE"]
+    app = Starlette(routes=[Route("/{path:path}", handler, methods=methods)])
+    with listen("127.0.0.1", 0) as listener:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+            ssl_certfile=certificate,
+        )
+        server = uvicorn.Server(config)
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http{'s' if certificate else ''}://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
 @asynccontextmanager
 async def answering(
     handler: Handler, timeouts: Timeouts | None = None, clock: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[LiveBackend]:
     """A live backend of a server that answers every request so."""
-    methods = ["GET", "POST", "PATCH", "DELETE"]
-    app = Starlette(routes=[Route("/{path:path}", handler, methods=methods)])
-    with listen("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with listening(handler) as endpoint:
         live = LiveBackend(Wire(endpoint, "owl_agent_x", timeouts, sleep=no_wait, clock=clock))
         try:
             yield live
         finally:
             await live.aclose()
-            server.should_exit = True
-            thread.join()
 
 
 OCCURRENCES = sorted(
@@ -214,6 +230,16 @@ async def test_a_page_of_a_proxy_is_named_as_one() -> None:
     async with answering(answer) as backend:
         with pytest.raises(UnavailableError, match='an HTML page titled "Welcome to nginx!", as a proxy does'):
             await backend.whoami()
+
+
+@pytest.mark.parametrize(("location", "named"), [("http://[::1", "what is no address"), ("/", "another address")])
+async def test_a_redirect_to_anywhere_is_told(location: str, named: str) -> None:
+    async def answer(_: Request) -> Response:
+        return Response(status_code=302, headers={"location": location})
+
+    async with answering(answer) as live:
+        with pytest.raises(EndpointError, match=f"The server redirects to {named}, and redirects are not followed"):
+            await live.list_projects()
 
 
 async def test_the_whole_call_stays_within_the_time_given() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from owlmetry_mcp.settings import Settings, SettingsError, default_store, load
+from owlmetry_mcp.settings import Settings, SettingsError, Source, default_store, load, look
 
 PROJECT = "f286893c-9aa6-51f7-a145-f0b2a32184c7"
 DEFAULTS = Settings(
@@ -113,6 +113,29 @@ def test_what_the_live_backend_lacks_is_in_the_config_file(home: Path) -> None:
     assert (implied.backend, implied.api_key) == ("live", "owl_agent_two")
     given = load(SERVES, LIVE | {"OWLMETRY_API_KEY": "owl_agent_x", "OWLMETRY_ENDPOINT": "http://localhost:4000"}, home)
     assert (given.endpoint, given.api_key) == ("http://localhost:4000", "owl_agent_x")
+
+
+def test_where_each_setting_came_from_is_known(home: Path) -> None:
+    environment = LIVE | {"OWLMETRY_READ_ONLY": "true", "OWLMETRY_TOOLS": "whoami", "OWLMETRY_LOG_LEVEL": "loud"}
+    found = look(SERVES | {"call_timeout": "9", "tools": "merge"}, environment, home)
+    file, default = Source("config file", str(home / ".owlmetry" / "config.json")), Source("default")
+    assert found.sources == {name: default for name in Settings.__dataclass_fields__ if name != "log_level"} | {
+        "backend": Source("environment", "OWLMETRY_BACKEND"),
+        "api_key": file,
+        "endpoint": file,
+        "call_timeout": Source("flag", "--call-timeout"),
+        "read_only": Source("environment", "OWLMETRY_READ_ONLY"),
+        "tools": Source("flag", "--tools"),
+    }
+    assert [fault.partition(":")[0] for fault in found.faults] == ["OWLMETRY_LOG_LEVEL"]
+    assert (found.settings.api_key, found.settings.log_level) == ("owl_agent_one", "warning")
+    assert "owl_agent_one" not in repr(found)
+
+
+def test_a_key_for_another_server_is_not_taken_though_one_looks_on(home: Path) -> None:
+    found = look(SERVES, LIVE | {"OWLMETRY_ENDPOINT": "http://other.example"}, home)
+    assert (found.settings.endpoint, found.settings.api_key) == ("http://other.example", None)
+    assert len(found.faults) == 1
 
 
 @pytest.mark.parametrize(

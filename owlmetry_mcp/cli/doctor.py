@@ -49,7 +49,7 @@ def doctor(parsed: Namespace, loaded: Loaded) -> None:
         OwlmetryError: something is broken.
     """
     machine = Machine(sys.platform, Path.home(), Path.cwd(), parsed.environment)
-    case = Case(loaded, machine, _flags_of, start_project_entries=parsed.start_project_entries)
+    case = Case(loaded, machine, flags_of, start_project_entries=parsed.start_project_entries)
     with _quiet(), Console(stderr=True).status("Looking …"):
         findings = examine(case)
     if parsed.json:
@@ -70,7 +70,7 @@ def document(loaded: Loaded, findings: Sequence[Finding]) -> dict[str, Any]:
     return {"version": __version__, "state": worst(findings), "settings": settings, "findings": found}
 
 
-def _flags_of(arguments: Sequence[str]) -> Mapping[str, Any] | None:
+def flags_of(arguments: Sequence[str]) -> Mapping[str, Any] | None:
     """See `doctor.case.FlagsOf`."""
     try:
         with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):

@@ -28,7 +28,11 @@ def server(case: Case) -> Iterator[Finding]:
     if key is None or are_wrong_for(case, "live"):
         yield Finding("server.reachable", "note", "not asked, as the settings are wrong", "Correct them first.")
         return
-    seen = anyio.run(_asked, case, key)
+    yield from told(case, key, anyio.run(_asked, case, key))
+
+
+def told(case: Case, key: str, seen: Look) -> Iterator[Finding]:
+    """What a look at the server means."""
     yield from _reached(case.loaded.settings.endpoint, seen)
     yield from _transport(case, seen)
     if seen.skew is not None:

@@ -238,9 +238,8 @@ def answer_of(response: httpx2.Response, content: bytes) -> Any:  # noqa: ANN401
     """
     status = response.status_code
     if status in _REDIRECTS:
-        location = httpx2.URL(response.headers.get("location", ""))
         raise EndpointError(
-            f"The server redirects to {location.host or 'another address'}, and redirects are not followed",
+            f"The server redirects to {_host_in(response)}, and redirects are not followed",
             "Nothing was changed. Set OWLMETRY_ENDPOINT to where the API itself is.",
         )
     if status == _THROTTLED:
@@ -256,6 +255,13 @@ def answer_of(response: httpx2.Response, content: bytes) -> Any:  # noqa: ANN401
     if response.is_success:
         return value
     raise refusal(status, value)
+
+
+def _host_in(redirect: httpx2.Response) -> str:
+    try:
+        return httpx2.URL(redirect.headers.get("location", "")).host or "another address"
+    except httpx2.InvalidURL:
+        return "what is no address"
 
 
 def _retry_after(response: httpx2.Response) -> float | None:

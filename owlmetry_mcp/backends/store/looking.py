@@ -1,10 +1,11 @@
 """A look at a store for whoever asks what state it is in: none is made, and none migrated."""
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event, Thread
 
 from owlmetry_mcp.backends.store import access, administration
 from owlmetry_mcp.backends.store.beside import refuse_a_log_alone
@@ -17,6 +18,7 @@ from owlmetry_mcp.issues.models import Identity
 
 WAIT_SECONDS = 2.0
 """How long a look waits for another program to let go of the file."""
+_AGAIN_SECONDS = 0.01
 CURRENT_VERSION = len(MIGRATIONS)
 
 
@@ -60,26 +62,29 @@ def damage(path: Path, clock: Clock, seconds: float) -> list[str] | None:
     Raises:
         StoreError: it cannot be read.
     """
-    is_up = Event()
+    is_done, is_late = Event(), Event()
 
-    def stop() -> None:
-        is_up.set()
-        connection.interrupt()
+    def watch() -> None:
+        """Older versions of SQLite look at nothing else than an interrupt meanwhile, and forget one between steps."""
+        if not is_done.wait(seconds):
+            is_late.set()
+            while not is_done.wait(_AGAIN_SECONDS):
+                connection.interrupt()
 
     with closing(open_as_it_is(path, WAIT_SECONDS)) as connection:
-        timer = Timer(seconds, stop)
-        timer.daemon = True
-        timer.start()
+        watcher = Thread(target=watch, daemon=True)
+        watcher.start()
+        found: list[str] | None = None
         try:
             with transaction(connection, path, clock, writing=False) as tx:
-                return [found.said for found in at_a_glance(tx)]
-        except StoreError:
-            if is_up.is_set():
-                return None
-            raise
+                found = [finding.said for finding in at_a_glance(tx)]
+        except StoreError:  # with damage found, the transaction may not even end
+            if not found and not is_late.is_set():
+                raise
         finally:
-            timer.cancel()
-            timer.join()
+            is_done.set()
+            watcher.join()
+    return found
 
 
 def sqlite_version() -> str:
@@ -104,6 +109,8 @@ def _local_agents(tx: Transaction) -> tuple[str, ...]:
 
 def _unwritable(connection: sqlite3.Connection, path: Path) -> StoreError | None:
     """Whether a write could begin; none is done."""
+    if not os.access(path, os.W_OK):  # of which SQLite tells nothing before something is to be written
+        return StoreError(f"The store {path} cannot be written to")
     try:
         with translated(path):
             connection.execute("BEGIN IMMEDIATE")
