@@ -45,14 +45,6 @@ def parser() -> ArgumentParser:
     _client_commands(commands, store, server, log)
     _command(commands, "demo", "demo.demo", "watch an agent triage a small store of its own, over the real server")
 
-    doctor = _command(
-        commands, "doctor", _DOCTOR, "look at all there is, and say what is broken and what to do", store, server, log
-    )
-    doctor.add_argument("--json", action="store_true", help="print one JSON document")
-    doctor.add_argument(
-        "--start-project-entries", action="store_true", help="start what files of the project here name, too"
-    )
-
     api = _command(commands, "api", "api.api", "serve the issues API over HTTP, from the store", store, log)
     api.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine alone)")
     api.add_argument("--port", type=int, default=4000, help="0 takes a free one (default: 4000)")
@@ -118,6 +110,12 @@ def _client_commands(commands: "Commands[ArgumentParser]", *settings: ArgumentPa
     install.add_argument("--sample", action="store_true", help="put sample issues in the store, if it has none yet")
     uninstall = _command(commands, "uninstall", "install.uninstall", "take the server out of an MCP client", where)
     uninstall.add_argument("client", metavar="CLIENT", choices=CLIENT_NAMES, help=", ".join(CLIENT_NAMES))
+    summary = "look at all there is, and say what is broken and what to do"
+    doctor = _command(commands, "doctor", _DOCTOR, summary, *settings)
+    doctor.add_argument("--json", action="store_true", help="print one JSON document")
+    doctor.add_argument(
+        "--start-project-entries", action="store_true", help="start what this directory's files name, too"
+    )
 
 
 def _copy_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:

@@ -22,13 +22,14 @@ from urllib.parse import urlsplit
 import anyio
 from mcp import Client
 
+from owlmetry_mcp.clients import starting
 from owlmetry_mcp.clients.reading import Mention, Unreadable, mentions
+from owlmetry_mcp.clients.servers import KEY
 from owlmetry_mcp.doctor.case import Case
 from owlmetry_mcp.doctor.findings import Finding
 from owlmetry_mcp.doctor.invocations import arguments_of_ours, fetches
 from owlmetry_mcp.doctor.masking import masked, secrets_in
-from owlmetry_mcp.doctor.round_trip import own_command
-from owlmetry_mcp.doctor.starting import Command, NotStartedError, talk
+from owlmetry_mcp.doctor.talking import Command, NotStartedError, talk
 from owlmetry_mcp.settings import Settings, look
 
 _SECONDS = 15.0
@@ -36,7 +37,6 @@ _SECONDS_TO_FETCH = 60.0
 _AT_ONCE = 4
 _NOT_KNOWN = "asked-by-the-client"
 """Stands for a value that the client asks the person for, or has in an environment that is not ours."""
-_KEY = "OWLMETRY_API_KEY"
 _READERS = stat.S_IRGRP | stat.S_IROTH
 _LONGEST_SHOWN = 400
 
@@ -129,7 +129,7 @@ def _install(mention: Mention) -> str:
 def _exposed_key(mention: Mention) -> Iterator[Finding]:
     """A key that stands in a file as it is, where others can read that file."""
     plain, _ = mention.server.environment({})
-    if not plain.get(_KEY) or plain[_KEY] != mention.server.env[_KEY]:
+    if not plain.get(KEY) or plain[KEY] != mention.server.env[KEY]:
         return
     better = "name it by reference to the environment" if mention.client.reference else "keep it out of there"
     if mention.scope == "project":
@@ -155,7 +155,8 @@ def _file(case: Case, mention: Mention, program: str) -> str | None:
 def _may_start(case: Case, mention: Mention, file: str) -> bool:
     if mention.scope != "project" or case.start_project_entries:
         return True
-    is_ours = [str(Path(file).resolve())] == [str(Path(word).resolve()) for word in own_command()]
+    ours = starting.words(case.machine, starting.Running.now())
+    is_ours = len(ours) == 1 and Path(file).resolve() == Path(ours[0]).resolve()
     return is_ours and all(name.startswith("OWLMETRY_") for name in (*mention.server.env, *mention.server.forwarded))
 
 

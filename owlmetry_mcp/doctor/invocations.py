@@ -36,15 +36,14 @@ def fetches(words: Sequence[str]) -> bool:
 
 
 def _run(words: Sequence[str], flags: Sequence[str]) -> Sequence[str] | None:
-    """As `arguments_of_ours`, of what follows a runner. What else it would fetch has to be this package as well."""
+    """As `arguments_of_ours`, of what follows a runner. Wherever it is fetched from, it is to bear our name."""
     rest = [*words]
     while rest and rest[0].startswith("-"):
-        flag, equals, value = rest.pop(0).partition("=")
+        flag, equals, _ = rest.pop(0).partition("=")
         if flag not in flags or not (equals or rest):
             return None
-        value = value if equals else rest.pop(0)
-        if flag in ("--from", "--spec") and not _REQUIREMENT.fullmatch(value):
-            return None
+        if not equals:
+            rest.pop(0)
     if not rest or not _REQUIREMENT.fullmatch(rest[0]):
         return None
     return rest[1:]

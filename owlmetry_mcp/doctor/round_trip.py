@@ -1,7 +1,6 @@
 """Our own server, started and asked as a client would: from one end of the pipe to the other."""
 
 import shlex
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,11 +12,12 @@ from mcp import Client
 from mcp_types import TextContent
 
 from owlmetry_mcp.backends.store.looking import CURRENT_VERSION, look
+from owlmetry_mcp.clients import starting
 from owlmetry_mcp.doctor.case import Case
 from owlmetry_mcp.doctor.configuration import cannot_serve, in_order
 from owlmetry_mcp.doctor.findings import Finding
-from owlmetry_mcp.doctor.starting import Command, NotStartedError, talk
-from owlmetry_mcp.issues.errors import StoreError
+from owlmetry_mcp.doctor.talking import Command, NotStartedError, talk
+from owlmetry_mcp.issues.errors import InvalidInputError, StoreError
 
 _OURSELVES = "owlmetry-mcp-doctor"
 _SECONDS = 20.0
@@ -44,33 +44,30 @@ def round_trip(case: Case) -> Iterator[Finding]:
         yield Finding(_SUBJECT, "note", "not tried, as the settings are wrong", "Correct them first.")
         return
     with TemporaryDirectory(prefix="owlmetry-doctor-") as directory:
-        where, command = _prepared(case, Path(directory))
         began = time.monotonic()
         try:
+            where, command = _prepared(case, Path(directory))
             trip = anyio.run(talk, command, _asked)
+        except InvalidInputError as error:
+            yield Finding(_SUBJECT, "broken", error.message, error.hint)
         except NotStartedError as error:
             yield Finding(_SUBJECT, "broken", f"{error}", f"Run it by hand to see why: {shlex.join(command.words)}")
         else:
             yield _told(trip, where, time.monotonic() - began)
 
 
-def own_command() -> list[str]:
-    """What starts this very installation, whatever the PATH has."""
-    for name in ("owlmetry-mcp", "owlmetry-mcp.exe"):
-        if (script := Path(sys.executable).with_name(name)).exists():
-            return [str(script)]
-    return [sys.executable, "-P", "-m", "owlmetry_mcp"]  # -P: a directory of that name where we stand is not ours
-
-
 def _prepared(case: Case, directory: Path) -> tuple[str, Command]:
     """Where the issues are that it is asked for, and what starts it. No store is made by it, and none gets a new local
     agent key: where one would, another store is made in `directory` meanwhile.
+
+    Raises:
+        InvalidInputError: nothing is found that would start it.
     """
     settings = case.loaded.settings
     is_stored = settings.backend == "store"
     agent = _known_agent(case) if is_stored else _OURSELVES
     left_out = {"store"} if agent else {"store", "api_key", "project_id"}
-    words = [*own_command(), "serve"]
+    words = [*starting.words(case.machine, starting.Running.now()), "serve"]
     for name, source in in_order(case.loaded):
         if source.kind == "flag" and name not in left_out:
             words += [source.name, *([] if name == "read_only" else [str(case.loaded.flags[name])])]
@@ -82,7 +79,7 @@ def _prepared(case: Case, directory: Path) -> tuple[str, Command]:
         if name.startswith("OWLMETRY_") and name.removeprefix("OWLMETRY_").lower() not in left_out
     }
     where = "the live server" if not is_stored else "the store" if agent else "a temporary store"
-    return where, Command(words, environment, case.machine.directory, _SECONDS, agent or _OURSELVES)
+    return where, Command(words, environment, case.machine.home, _SECONDS, agent or _OURSELVES)
 
 
 def _known_agent(case: Case) -> str | None:
