@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -52,7 +53,7 @@ class Patient:
         return replace(finding, what=self._short(finding.what), remedy=self._short(finding.remedy))
 
     def _short(self, text: str) -> str:
-        return text.replace(str(self.home), "~")
+        return re.sub(r"\d+\.\d s(?=:| in all)", "SECONDS s", text.replace(str(self.home), "~"))
 
     def has(self, file: str, entries: Mapping[str, Any], section: str = "mcpServers", mode: int = 0o600) -> None:
         """A client's file with these servers in it."""

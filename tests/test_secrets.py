@@ -185,6 +185,45 @@ def test_no_process_says_a_secret(leaks: Leaks, world: World, tmp_path: Path) ->
     assert leaks.found() == []
 
 
+def test_doctor_describes_secrets_and_shows_none(leaks: Leaks, world: World, tmp_path: Path) -> None:
+    """Wherever one is found: in the environment, in the config file, in a client's file, in what a program says."""
+    secrets, store = leaks.secrets, str(world.store.path)
+    program = tmp_path / "owlmetry-mcp"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$OWLMETRY_API_KEY\" '{secrets['agent']}' >&2\n")
+    program.chmod(0o700)
+    entries = {
+        name: {"command": str(program), "args": ["--team", secret], "env": {"OWLMETRY_API_KEY": secret}}
+        for name, secret in secrets.items()
+        if name != "of a typo"  # which nothing but its place would tell from a team's name
+    } | {
+        "owlmetry as arguments": {"command": str(program), "args": [*secrets.values()]},
+        "owlmetry by another": {"command": "sh", "args": [*secrets.values()], "env": {"TOKEN": secrets["token"]}},
+        "owlmetry by address": {"url": f"https://{secrets['agent']}@owl.example.com/{secrets['token']}"},
+    }
+    (tmp_path / ".cursor").mkdir()
+    (tmp_path / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": entries}))
+    (tmp_path / ".gemini").mkdir()
+    (tmp_path / ".gemini" / "settings.json").write_text(f'{{"mcpServers": {{"owlmetry": {secrets["agent"]}')
+    (tmp_path / CONFIG_FILE).parent.mkdir()
+    team = {"api_key": secrets["agent"], "team_name": "Night Owls", "team_slug": "night-owls"}
+    config = {"endpoint": "http://127.0.0.1:1", "active_team": "x", "teams": {"x": team}}
+    (tmp_path / CONFIG_FILE).write_text(json.dumps(config))
+    ways = {
+        "broken": ("--store", store, "--json"),
+        "of a typo": ("--backend", "live", "--endpoint", "http://127.0.0.1:1", "--json"),
+        "with a blank": ("--json",),
+        "": ("--backend", "live"),
+    }
+    world.store.write(break_key)
+    for name, flags in ways.items():
+        with process("doctor", *flags, OWLMETRY_API_KEY=secrets.get(name, ""), HOME=str(tmp_path)) as (doctor, said):
+            assert doctor.stdout
+            leaks.said[f"doctor with the {name}"] = doctor.stdout.read().decode()
+        leaks.said[f"doctor's log with the {name}"] = said[0]
+        assert "does not start" in leaks.said[f"doctor with the {name}"]
+    assert leaks.found() == []
+
+
 def test_nothing_that_is_kept_or_copied_holds_a_secret(leaks: Leaks, world: World, tmp_path: Path) -> None:
     for command, file in (("export", "export.json"), ("backup", "copy.db")):
         subprocess.run([*COMMAND, command, str(tmp_path / file), "--store", str(world.store.path)], check=True)

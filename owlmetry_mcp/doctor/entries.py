@@ -36,7 +36,7 @@ _SECONDS = 15.0
 _SECONDS_TO_FETCH = 60.0
 _AT_ONCE = 4
 _NOT_KNOWN = "asked-by-the-client"
-"""Stands for a value that the client asks the person for, or has in an environment that is not ours."""
+"""Stands for a key that the client asks the person for, or has in an environment that is not ours."""
 _READERS = stat.S_IRGRP | stat.S_IROTH
 _LONGEST_SHOWN = 400
 
@@ -106,7 +106,8 @@ def _looked_at(case: Case, mention: Mention, found: list[Finding]) -> Finding | 
     if unknown and is_trusted and not mention.client.asks:
         what = f"{place} takes {', '.join(unknown)} from the client's environment, and here there is no such value"
         found.append(Finding(subject, "note", what, "See that it is set where the client is started."))
-    environment |= dict.fromkeys(unknown, _NOT_KNOWN)
+    if KEY in unknown:
+        environment[KEY] = _NOT_KNOWN
     settings = look({**flags, "serves": True}, environment, case.machine.home).settings
     found += _elsewhere(case, mention, settings)
     return _Start(mention, shown, (file, *server.words[1:]), environment, settings.backend == "store", found)
