@@ -31,6 +31,7 @@ from owlmetry_mcp.backends.store.looking import CURRENT_VERSION
 from owlmetry_mcp.doctor import stored
 from owlmetry_mcp.doctor.examination import PROBES, examine
 from owlmetry_mcp.doctor.findings import Finding
+from owlmetry_mcp.doctor.masking import masked
 from owlmetry_mcp.doctor.served import told
 from owlmetry_mcp.settings import CONFIG_FILE, Settings
 from tests.durability.privileges import obeying_permissions
@@ -581,6 +582,21 @@ def test_a_servers_answer_steers_no_terminal_and_says_no_key(patient: Patient, a
 
 
 # The whole
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl, or else", "Bearer eyJ…, or else"),
+        ("cut eyJhbGciOiJIUzI1NiJ9.eyJzd", "cut eyJ…"),
+        ('{"key":"owl_import_2a58ceee"}', '{"key":"owl_import_…"}'),
+        ("it must begin with owl_agent_ or be owl_agent_…", "it must begin with owl_agent_ or be owl_agent_…"),
+        ("hunter22 or hunter22hunter22", "[a secret of 8 characters] or [a secret of 16 characters]"),
+        ("keys are short", "keys are short"),
+    ],
+)  # fmt: skip
+def test_what_has_the_form_of_a_secret_is_masked_wherever_it_came_from(text: str, shown: str) -> None:
+    assert masked(text, ["hunter22", "hunter22hunter22", "keys", ""]) == shown
 
 
 def test_what_looks_and_fails_is_itself_a_finding_and_the_others_go_on(patient: Patient) -> None:

@@ -16,6 +16,7 @@ from owlmetry_mcp.doctor import entries
 from owlmetry_mcp.doctor.findings import Finding
 from owlmetry_mcp.doctor.invocations import arguments_of_ours
 from tests.examined import Patient
+from tests.test_scan import old_store
 from tests.world import SECRETS, FakeClock, HttpFace, World
 
 KEY = "OWLMETRY_API_KEY"
@@ -352,6 +353,15 @@ async def test_the_trip_makes_no_key_in_the_store(patient: Patient, quiet_file: 
     patient.flags |= {"agent_name": "Night shift", "read_only": "true", "tools": "whoami,comment"}
     assert of_the_trip(patient).what == TRIP.format(1, "a temporary store").replace("list_issues", "whoami")
     assert keys(path) == [*before, "cursor"]
+
+
+def test_the_trip_migrates_no_store(patient: Patient) -> None:
+    path = patient.home / "store.db"
+    old_store(path, patient.clock)
+    before = path.read_bytes()
+    patient.environment[KEY] = SECRETS["agent"]
+    assert of_the_trip(patient).what == TRIP.format(14, "a temporary store")
+    assert path.read_bytes() == before
 
 
 def test_a_refusal_at_the_end_of_the_trip_is_told(patient: Patient, quiet_world: World, http_face: HttpFace) -> None:
