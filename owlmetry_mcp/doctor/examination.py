@@ -12,7 +12,7 @@ from owlmetry_mcp.doctor.round_trip import round_trip
 from owlmetry_mcp.doctor.served import server
 from owlmetry_mcp.doctor.stored import store
 from owlmetry_mcp.doctor.versions import versions
-from owlmetry_mcp.server.untrusted import on_a_line, short
+from owlmetry_mcp.issues.quoting import on_a_line, short
 
 Probe = Callable[[Case], Iterable[Finding]]
 
