@@ -209,10 +209,9 @@ def test_doctor_describes_secrets_and_shows_none(leaks: Leaks, world: World, tmp
     config = {"endpoint": "http://127.0.0.1:1", "active_team": "x", "teams": {"x": team}}
     (tmp_path / CONFIG_FILE).write_text(json.dumps(config))
     ways = {
-        "broken": ("--store", store, "--json"),
-        "of a typo": ("--backend", "live", "--endpoint", "http://127.0.0.1:1", "--json"),
-        "with a blank": ("--json",),
-        "": ("--backend", "live"),
+        "broken": ("--store", store),
+        "of a typo": ("--backend", "live", "--endpoint", "http://127.0.0.1:1", "--call-timeout", "1", "--json"),
+        "": ("--backend", "live", "--call-timeout", "1", "--json"),
     }
     world.store.write(break_key)
     for name, flags in ways.items():
