@@ -47,7 +47,7 @@ MEBIBYTE = 1024 * 1024
 AGENT = f"owl_agent_… ({len(SECRETS['agent'])} characters)"
 KEY_IS_AGENTS = Finding("key.kind", "ok", f"{AGENT}, an agent key")
 ANOTHER = "Set OWLMETRY_API_KEY to an agent key (owl_agent_…); `owlmetry-mcp keys create` makes one for a store."
-SPACE = Finding("store.space", "ok", "953,674.3 MiB left on its disk")
+SPACE = Finding("store.space", "ok", "931.3 GiB left on its disk")
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 

@@ -16,6 +16,7 @@ from owlmetry_mcp.issues.errors import StoreBusyError, StoreError
 
 _GLANCE_SECONDS = 3.0
 _MEBIBYTE = 1024 * 1024
+_MANY = 1000
 _LEAST_BYTES = 10 * _MEBIBYTE
 """With less the disk is as good as full: a commit may need as much."""
 _FEW_BYTES = 200 * _MEBIBYTE
@@ -116,4 +117,5 @@ def _space(case: Case, directory: Path) -> Finding:
 
 
 def _size(size_bytes: int) -> str:
-    return f"{size_bytes / _MEBIBYTE:,.1f} MiB"
+    mebibytes = size_bytes / _MEBIBYTE
+    return f"{mebibytes:.1f} MiB" if mebibytes < _MANY else f"{mebibytes / 1024:,.1f} GiB"
