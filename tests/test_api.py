@@ -19,9 +19,9 @@ from starlette.testclient import TestClient
 from owlmetry_mcp.backends.base import Tracker
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.cli.main import main
+from owlmetry_mcp.http.doors import HostNames, LoginBrake
 from owlmetry_mcp.issues.errors import StoreBusyError, StoreError
 from owlmetry_mcp.rest.app import create_app
-from owlmetry_mcp.rest.doors import LoginBrake
 from tests.world import SECRETS, SYMBOLS, HttpFace, World
 
 ISSUE = f"/v1/projects/{SYMBOLS['shop']}/issues/{SYMBOLS['i_timeout']}"
@@ -241,7 +241,7 @@ def test_wrong_keys_are_answered_ever_more_slowly_by_address_and_right_ones_are_
         now[0] += seconds
 
     brake = LoginBrake(clock=lambda: now[0], sleep=sleep)
-    app = create_app(partial(acting_as, world.store), host_names=["testserver"], brake=brake)
+    app = create_app(partial(acting_as, world.store), names=HostNames(["testserver"]), brake=brake)
     one = TestClient(app, client=("10.0.0.1", 1))
     other = TestClient(app, client=("10.0.0.2", 1))
     for _ in range(5 + 6):
@@ -262,7 +262,7 @@ def test_wrong_keys_shown_all_at_once_wait_for_one_another(world: World) -> None
         waits.append(seconds)
 
     brake = LoginBrake(clock=lambda: 0.0, sleep=sleep)
-    http = TestClient(create_app(partial(acting_as, world.store), host_names=["testserver"], brake=brake))
+    http = TestClient(create_app(partial(acting_as, world.store), names=HostNames(["testserver"]), brake=brake))
     for _ in range(5 + 4):
         http.get("/v1/projects", headers={"Authorization": "Bearer owl_agent_wrong"})
     assert waits == [0.25, 0.75, 1.75, 3.75]
@@ -280,7 +280,7 @@ def test_what_goes_wrong_inside_stays_inside(raised: Exception, status: int) -> 
     def broken(_: str) -> Tracker:
         raise raised
 
-    client = TestClient(create_app(broken, host_names=["testserver"]), raise_server_exceptions=False)
+    client = TestClient(create_app(broken, names=HostNames(["testserver"])), raise_server_exceptions=False)
     answer = client.get("/v1/projects", headers=KEY)
     assert answer.status_code == status
     assert set(answer.json()) == {"error"}

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire
+from owlmetry_mcp.http.listener import listen
 from owlmetry_mcp.issues.errors import (
     EndpointError,
     ForbiddenMoveError,
@@ -28,7 +29,6 @@ from owlmetry_mcp.issues.errors import (
 )
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import STATUSES
-from owlmetry_mcp.rest.listener import listen
 from tests.faults.table import READS, TRIAGE, WRITES
 from tests.world import FIXTURE, SYMBOLS, no_wait
 

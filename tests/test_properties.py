@@ -15,11 +15,11 @@ from starlette.testclient import TestClient
 from owlmetry_mcp.backends.base import Backend, Tracker
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.importing import read_document
+from owlmetry_mcp.http.doors import HostNames, LoginBrake
 from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 from owlmetry_mcp.issues.quoting import quoted, visible
 from owlmetry_mcp.rest.app import create_app
-from owlmetry_mcp.rest.doors import LoginBrake
 from owlmetry_mcp.server.untrusted import Fence
 from tests.world import FIXTURE, SECRETS, SYMBOLS, World, no_wait
 
@@ -87,7 +87,7 @@ def test_any_parameters_give_an_answer_or_one_of_our_errors(world: World, who: s
 )
 def test_any_body_gives_an_answer_of_the_apis(world: World, method: str, path: str) -> None:
     http = TestClient(
-        create_app(partial(acting_as, world.store), host_names=["testserver"], brake=LoginBrake(sleep=no_wait))
+        create_app(partial(acting_as, world.store), names=HostNames(["testserver"]), brake=LoginBrake(sleep=no_wait))
     )
     headers = {"Authorization": f"Bearer {SECRETS['agent']}"}
     names = ("status", "resolved_at_version", "body", "source_issue_id")
@@ -110,7 +110,7 @@ def test_any_query_gives_an_answer_of_the_apis(name: str, value: str) -> None:
     def nobody(_: str) -> Tracker:
         raise InvalidInputError("nobody is asked")
 
-    http = TestClient(create_app(nobody, host_names=["testserver"]))
+    http = TestClient(create_app(nobody, names=HostNames(["testserver"])))
     query = {name: value, "limit": value}
     answer = http.get("/v1/issues", params=query, headers={"Authorization": "Bearer x"})
     assert answer.status_code == 400

@@ -18,9 +18,9 @@ from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.store import Result, Store, Work
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.cli.http_protocol import Http
+from owlmetry_mcp.http.doors import LoginBrake
+from owlmetry_mcp.http.listener import listen
 from owlmetry_mcp.rest.app import create_app
-from owlmetry_mcp.rest.doors import LoginBrake
-from owlmetry_mcp.rest.listener import listen
 
 ROOT = Path(__file__).parent.parent
 _SHARED = ROOT.parent / "shared" / "contract"

@@ -1,7 +1,7 @@
 """The REST face: Owlmetry's issues API over a backend, as an ASGI application."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from owlmetry_mcp.backends.base import Tracker
+from owlmetry_mcp.http.doors import HostNames, LoginBrake
 from owlmetry_mcp.issues.errors import OwlmetryError, StoreBusyError, UnauthenticatedError
-from owlmetry_mcp.rest.doors import LOOPBACK_NAMES, HostCheck, LoginBrake
+from owlmetry_mcp.rest.doors import HostCheck
 from owlmetry_mcp.rest.operations import ROUTES
 
 logger = logging.getLogger(__name__)
@@ -20,17 +21,13 @@ logger = logging.getLogger(__name__)
 def create_app(
     acting_as: Callable[[str], Tracker],
     *,
-    host_names: Collection[str] = LOOPBACK_NAMES,
-    any_address: bool = False,
+    names: HostNames | None = None,
     brake: LoginBrake | None = None,
 ) -> Starlette:
-    """The API of the backend that `acting_as` opens for a bearer's key or token.
-
-    It answers to `host_names` alone, and with `any_address` to every IP address too.
-    """
+    """The API of the backend that `acting_as` opens for a bearer's key or token; it answers to its `names` alone."""
     app = Starlette(
         routes=ROUTES,
-        middleware=[Middleware(HostCheck, host_names, addresses=any_address)],
+        middleware=[Middleware(HostCheck, names or HostNames())],
         exception_handlers={
             UnauthenticatedError: _unauthenticated,
             StoreBusyError: _busy,

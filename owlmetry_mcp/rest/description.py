@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
+from owlmetry_mcp.http.requests import MAX_BODY_SECONDS
 from owlmetry_mcp.issues import events, parameters
 from owlmetry_mcp.issues.lifecycle import MAX_VERSION_LENGTH, MOVES, STATUSES
 from owlmetry_mcp.issues.models import (
@@ -25,7 +26,7 @@ from owlmetry_mcp.issues.models import (
     UserIdentity,
 )
 from owlmetry_mcp.rest import operations
-from owlmetry_mcp.rest.requests import MAX_BODY_BYTES, MAX_BODY_SECONDS, MAX_IMPORT_BYTES
+from owlmetry_mcp.rest.requests import MAX_BODY_BYTES, MAX_IMPORT_BYTES
 
 Schema = dict[str, Any]
 

@@ -11,11 +11,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from owlmetry_mcp.backends.base import Tracker
+from owlmetry_mcp.http.requests import credential
 from owlmetry_mcp.rest.requests import (
     MAX_BODY_BYTES,
     MAX_IMPORT_BYTES,
     count,
-    credential,
     event_filter,
     issue_filter,
     json_object,

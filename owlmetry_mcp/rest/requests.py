@@ -1,4 +1,4 @@
-"""What a request says: who asks, with which parameters, in which body."""
+"""What a request says: with which parameters, in which body."""
 
 import json
 import zlib
@@ -6,36 +6,20 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import Any
 
-import anyio
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from owlmetry_mcp.issues.errors import InvalidInputError, UnauthenticatedError
+from owlmetry_mcp.http.requests import whole_body
+from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_IMPORT_BYTES = 16 * 1024 * 1024
 """Of an import's body: a thousand events, each with the longest stack trace."""
-MAX_BODY_SECONDS = 20.0
 
 _GZIP = 16 + zlib.MAX_WBITS
 _MAX_MEMBERS = 8
-
-
-def credential(request: Request) -> str:
-    """The bearer's key or token.
-
-    Raises:
-        UnauthenticatedError: the request carries none.
-    """
-    header = request.headers.get("authorization")
-    if not header:
-        raise UnauthenticatedError("Missing authorization")
-    scheme, _, shown = header.partition(" ")
-    if scheme != "Bearer" or not shown.strip():
-        raise UnauthenticatedError("Invalid authorization format")
-    return shown.strip()
 
 
 async def json_object(request: Request, most_bytes: int = MAX_BODY_BYTES) -> defaultdict[str, Any]:
@@ -49,18 +33,8 @@ async def json_object(request: Request, most_bytes: int = MAX_BODY_BYTES) -> def
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise HTTPException(415, "Content-Encoding must be gzip or identity")
-    body = bytearray()
-    try:
-        with anyio.fail_after(MAX_BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most_bytes:
-                    raise HTTPException(413, "Request body is too large")
-    except TimeoutError as error:
-        raise HTTPException(408, "Request body came too slowly") from error
-    except ClientDisconnect as error:  # nobody hears of it, and the log is not to fill with it
-        raise HTTPException(400, "Request body ended too early") from error
-    value = _json(_unpacked(bytes(body), most_bytes) if encoding == "gzip" else bytes(body))
+    body = await whole_body(request, most_bytes)
+    value = _json(_unpacked(body, most_bytes) if encoding == "gzip" else body)
     return defaultdict(lambda: None, value if isinstance(value, dict) else {})
 
 

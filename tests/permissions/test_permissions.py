@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from owlmetry_mcp.asking.desk import Desk
 from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent
 from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.http.doors import HostNames, LoginBrake
 from owlmetry_mcp.rest.app import create_app
-from owlmetry_mcp.rest.doors import LoginBrake
 from owlmetry_mcp.rest.operations import ROUTES
 from owlmetry_mcp.server.catalogue import CATALOGUE
 from owlmetry_mcp.server.server import TriageServer
@@ -77,7 +77,7 @@ def expected(operation: str, caller: str) -> str:
 
 
 def http_of(store: Store) -> TestClient:
-    app = create_app(partial(acting_as, store), host_names=["testserver"], brake=LoginBrake(sleep=no_wait))
+    app = create_app(partial(acting_as, store), names=HostNames(["testserver"]), brake=LoginBrake(sleep=no_wait))
     return TestClient(app)
 
 

@@ -1,4 +1,4 @@
-"""The socket that the REST face listens on."""
+"""The socket that is listened on."""
 
 import socket
 
