@@ -131,6 +131,10 @@ class _Loading:
         endpoint = self._setting("endpoint", _endpoint, None)
         team = self._setting("team", _name, None)
         serves = bool(self._flags.get("serves"))
+        http = bool(self._flags.get("http"))
+        if http:
+            self._refuse_an_agents_own()
+            serves = False  # what the config file has is one user's
         default: BackendName = "live" if (api_key or (team and serves)) and store is None else "store"
         backend = self._setting("backend", lambda it: parameters.one_of("it", it, get_args(BackendName)), default)
         if backend == "live" and not self.faults and serves:
@@ -187,6 +191,15 @@ class _Loading:
         if name in profile:
             self.sources[name] = Source("config file", str(path))
         return profile.get(name)
+
+    def _refuse_an_agents_own(self) -> None:
+        """Whoever asks over HTTP acts as the key that comes with the request, and never as another."""
+        for name in ("api_key", "team", "agent_name"):
+            variable = f"OWLMETRY_{name.upper()}"
+            if self._flags.get(name) is not None or self._environment.get(variable, "").strip():
+                self.faults.append(
+                    f"{variable}: over HTTP each request acts as the key that it carries, and as no other; unset it"
+                )
 
     def _profile(self, path: Path, team: str | None) -> dict[str, str]:
         """What the config file says of the endpoint and the key; empty where there is no file, and no team is named."""

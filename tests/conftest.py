@@ -14,6 +14,9 @@ from tests.agent import Agent, agent_of
 from tests.shell import Shell
 from tests.world import FIXTURE, QUIET, FakeClock, HttpFace, World, acted_on, filled
 
+collect_ignore = [] if shutil.which("npx") else ["node"]
+"""What is run with tools of Node, where there is Node."""
+
 settings.register_profile(
     "long", max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
@@ -46,6 +49,15 @@ def quiet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("quiet") / "store.db"
     with Store(path, FakeClock(), first_start.leave_empty) as store:
         filled(store, QUIET)
+    return path
+
+
+@pytest.fixture(scope="session")
+def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the recorded world, to be copied."""
+    path = tmp_path_factory.mktemp("recorded") / "store.db"
+    with Store(path, FakeClock(), first_start.leave_empty) as store:
+        filled(store)
     return path
 
 

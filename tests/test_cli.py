@@ -124,7 +124,8 @@ def test_projects_and_apps_are_added_to_a_fresh_store(shell: Shell) -> None:
         (["keys"], 2, "argument COMMAND: invalid choice"),
         (["token", "\udcff@example.com"], 1, "EMAIL must hold no NUL and no unpaired surrogates"),
         (["kys"], 2, "invalid choice: 'kys'"),
-        (["serve", "--port", "1"], 2, "unrecognized arguments"),
+        (["serve", "--port", "1"], 2, "--port: only with --http"),
+        (["scan", "--port", "1"], 2, "unrecognized arguments"),
     ],
 )
 def test_wrong_input_is_told_in_a_line_and_changes_nothing(

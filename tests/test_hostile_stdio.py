@@ -111,7 +111,7 @@ def test_the_answer_says_what_is_wrong(world: World) -> None:
     assert [answer["error"]["message"] for answer in answers] == [
         "This is no JSON: expected ident at line 1 column 2. Each line is one message.",
         "This is no UTF-8. Each line is one message in it.",
-        "Batches are not taken. Send each message on a line of its own.",
+        "Batches are not taken. Send each message as a line of its own.",
         'A request has "jsonrpc": "2.0", an id (text or a whole number), a method, and params, if any, in an object.',
         "The message is longer than 4194304 characters. Nothing of it was read; send less at once.",
     ]

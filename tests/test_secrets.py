@@ -25,6 +25,7 @@ from owlmetry_mcp.cli.parser import parser
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.settings import CONFIG_FILE, load
+from tests.over_http import ACCEPTED, Posted, bearer
 from tests.stdio import COMMAND, RawClient
 from tests.test_readme import README, choices
 from tests.world import SECRETS, SYMBOLS, World, no_wait
@@ -141,6 +142,24 @@ def asked_over_http(leaks: Leaks, address: str) -> None:
     leaks.said["api: answers"] = "".join(f"{answer.headers}{answer.text}" for answer in answers)
 
 
+def asked_of_mcp(leaks: Leaks, url: str) -> None:
+    """In both eras, also where a key has no place."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_issue", "arguments": TIMEOUT}}
+    answers = []
+    with httpx2.Client(headers=ACCEPTED) as http:
+        for name in ("agent", "broken", "client", "import", "token", "unknown", "of a typo", "token of another key"):
+            with Posted(url, leaks.secrets[name]) as posted:
+                answers.append(posted.call("whoami"))
+                answers.append(posted.raw(json=body))
+        secret = leaks.secrets["agent"]
+        answers.append(http.post(f"{url}?api_key={secret}&token={secret}", json=body))
+        answers.append(http.post(f"{url}/{secret}", json=body))
+        answers.append(http.post(url, json=body, headers=bearer(secret) | {"Host": secret}))
+        answers.append(http.post(url, json=body, headers=bearer(secret) | {"Origin": f"http://{secret}"}))
+    assert {answer.status_code for answer in answers} == {200, 401, 403, 404, 421, 500}
+    leaks.said["serve --http: answers"] = "".join(f"{answer.headers}{answer.text}" for answer in answers)
+
+
 def break_key(tx: Transaction) -> None:
     """Have whatever reads the key fail in a way that no one foresaw."""
     tx.run("UPDATE api_keys SET permissions = 'nonsense' WHERE name = 'Fixer Agent'")
@@ -178,6 +197,13 @@ def test_no_process_says_a_secret(leaks: Leaks, world: World, tmp_path: Path) ->
         api.terminate()
     leaks.said["api: log"] = logged[0]
     assert "Traceback" in leaks.said["api: log"]  # of the broken key, so that there was one to look at
+    with process("serve", "--http", "--port", "0", "--store", store) as (mcp, logged):
+        assert mcp.stdout
+        asked_of_mcp(leaks, mcp.stdout.readline().split()[-1].decode())
+        leaks.said["serve --http: command line"] = command_line(mcp)
+        mcp.terminate()
+    leaks.said["serve --http: log"] = logged[0]
+    assert "Traceback" in leaks.said["serve --http: log"]  # likewise
     with process("serve", OWLMETRY_API_KEY=secrets["with a blank"], OWLMETRY_ENDPOINT="x") as (_, logged):
         pass
     leaks.said["serve, wrongly set"] = logged[0]

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream
-from mcp import Client, MCPDeprecationWarning, MCPError, StdioServerParameters
+from mcp import Client, MCPDeprecationWarning, MCPError
 from mcp.client.session import IncomingMessage
 from mcp.server.subscriptions import ResourceUpdated
 from mcp_types import INVALID_PARAMS, ResourceUpdatedNotification
@@ -46,9 +46,7 @@ Hear = Callable[[], Awaitable[str]]
 
 
 @asynccontextmanager
-async def listening(
-    server: TriageServer | StdioServerParameters, mode: str, *uris: str
-) -> AsyncIterator[tuple[Client, Hear]]:
+async def listening(server: Any, mode: str, *uris: str) -> AsyncIterator[tuple[Client, Hear]]:
     """A client that listens to these URIs, and what gives the next one that it is told has changed."""
     tell, told = anyio.create_memory_object_stream[str](100)
 

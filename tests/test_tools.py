@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from owlmetry_mcp.server.catalogue import LISTED
 from owlmetry_mcp.server.server import INSTRUCTIONS
 from tests.agent import Agent, agent_of
 from tests.listed_tools import document
-from tests.world import FIXTURE, SYMBOLS, World
+from tests.over_http import AgentOverHttp, McpFace
+from tests.world import FIXTURE, SECRETS, SYMBOLS, World
 
 TOOLS = [
     "triage_overview", "list_issues", "get_issue", "get_event", "get_breadcrumbs", "find_duplicates", "update_status",
@@ -24,6 +26,17 @@ TOOLS = [
 ]  # fmt: skip
 SHOP, BLOG, TIMEOUT = SYMBOLS["shop"], SYMBOLS["blog"], SYMBOLS["i_timeout"]
 NEW_ID = "0b530b59-26e7-4bc6-a9da-167f4066bd78"
+
+
+@pytest.fixture(params=["in memory", "over HTTP"])
+def agent(request: pytest.FixtureRequest, world: World) -> Iterator[Agent]:
+    """The same at either door."""
+    if request.param == "in memory":
+        yield agent_of(world)
+        return
+    face = McpFace(world)
+    yield AgentOverHttp(face.url, SECRETS["agent"])
+    face.close()
 
 
 # What the server says of itself

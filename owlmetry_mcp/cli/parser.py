@@ -1,7 +1,14 @@
 """The commands and their flags. What a command does is imported when it runs, so that `serve` starts fast."""
 
 import gc
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter, _SubParsersAction
+from argparse import (
+    SUPPRESS,
+    ArgumentParser,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _ActionsContainer,
+    _SubParsersAction,
+)
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, get_args
@@ -41,19 +48,12 @@ def parser() -> ArgumentParser:
     whole.set_defaults(run=_lazily(_SERVE), command=_SERVE, serves=True)
     commands = whole.add_subparsers(title="commands", metavar="COMMAND")
 
-    _command(commands, "serve", _SERVE, "serve MCP over standard input and output (the default)", store, server, log)
+    _serve_command(commands, store, server, log)
     _client_commands(commands, store, server, log)
     _command(commands, "demo", "demo.demo", "watch an agent triage a small store of its own, over the real server")
 
     api = _command(commands, "api", "api.api", "serve the issues API over HTTP, from the store", store, log)
-    api.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine alone)")
-    api.add_argument("--port", type=int, default=4000, help="0 takes a free one (default: 4000)")
-    api.add_argument(
-        "--host-name", action="append", default=[], metavar="NAME", help="a name clients call it by; repeatable"
-    )
-    api.add_argument(
-        "--behind-proxy", action="store_true", help="a proxy with TLS stands before it and names the clients"
-    )
+    _listening_flags(api, 4000)
 
     _event_commands(commands, store)
     _key_commands(commands, store, team)
@@ -116,6 +116,14 @@ def _client_commands(commands: "Commands[ArgumentParser]", *settings: ArgumentPa
     doctor.add_argument(
         "--start-project-entries", action="store_true", help="start what this directory's files name, too"
     )
+
+
+def _serve_command(commands: "Commands[ArgumentParser]", *flags: ArgumentParser) -> None:
+    summary = "serve MCP over standard input and output (the default), or HTTP"
+    serve = _command(commands, "serve", _SERVE, summary, *flags)
+    serve.add_argument("--http", action="store_true", help="serve it over HTTP, to whoever comes with a key")
+    _listening_flags(serve.add_argument_group("with --http"), 4001)
+    serve.add_argument("--workers", type=int, metavar="N", help="with --http: so many processes (default: 1)")
 
 
 def _copy_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:
@@ -228,6 +236,19 @@ def _server_flags() -> ArgumentParser:
     summary = "offer no tool that writes (OWLMETRY_READ_ONLY)"
     flags.add_argument("--read-only", action="store_const", const="true", default=SUPPRESS, help=summary)
     return flags
+
+
+def _listening_flags(flags: _ActionsContainer, port: int) -> None:
+    """None unless they are given: `cli/listening.py` has what they are then."""
+    flags.add_argument("--host", help="the address to listen on (default: this machine alone)")
+    flags.add_argument("--port", type=int, help=f"0 takes a free one (default: {port})")
+    flags.add_argument("--host-name", action="append", metavar="NAME", help="a name clients call it by; repeatable")
+    flags.add_argument(
+        "--behind-proxy",
+        action="store_true",
+        default=None,
+        help="a proxy with TLS stands before it and names the clients",
+    )
 
 
 def _log_flag() -> ArgumentParser:

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     from owlmetry_mcp.backends.base import Backend, BackendOpener
     from owlmetry_mcp.server.options import Options
 
+_ONLY_OVER_HTTP = ("host", "port", "host_name", "behind_proxy", "workers")
 
-def serve(_: Namespace, settings: Settings) -> None:
+
+def serve(parsed: Namespace, settings: Settings) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
+    if getattr(parsed, "http", False):
+        _serve_http(parsed, settings)
+        return
+    if alone := [name for name in _ONLY_OVER_HTTP if getattr(parsed, name, None) is not None]:
+        raise SettingsError([f"--{name.replace('_', '-')}: only with --http" for name in alone])
     if sys.stdin.isatty():
         print(
             "owlmetry-mcp waits for an MCP client on standard input; see README for how to add it to one.\n"
@@ -49,6 +56,16 @@ def serve(_: Namespace, settings: Settings) -> None:
         run(server.run_stdio_async)
     finally:
         close()
+
+
+def _serve_http(parsed: Namespace, settings: Settings) -> None:
+    from owlmetry_mcp.cli.serve_http import serve_http  # noqa: PLC0415 - it takes long to load
+
+    if settings.tools:
+        _check_tools(settings.tools)
+    if settings.backend == "live":
+        _warn_if_in_clear(settings.endpoint)
+    serve_http(parsed, settings, _options(settings))
 
 
 @contextmanager
@@ -105,14 +122,18 @@ def _embedded(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
 def _live(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
     from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire  # noqa: PLC0415 - one backend is used
 
-    if crosses_network_in_clear(settings.endpoint):
-        print(
-            f"owlmetry-mcp: warning: {settings.endpoint} is not encrypted; whoever listens on the way reads the key.",
-            file=sys.stderr,
-        )
+    _warn_if_in_clear(settings.endpoint)
     timeouts = Timeouts(settings.connect_timeout, settings.read_timeout, settings.call_timeout)
     backend = LiveBackend(Wire(settings.endpoint, settings.api_key or "", timeouts))
     return lambda _: backend, lambda: None  # the process ends with its connections
+
+
+def _warn_if_in_clear(endpoint: str) -> None:
+    if crosses_network_in_clear(endpoint):
+        print(
+            f"owlmetry-mcp: warning: {endpoint} is not encrypted; whoever listens on the way reads the key.",
+            file=sys.stderr,
+        )
 
 
 def _leave_at_once_on_signals() -> None:

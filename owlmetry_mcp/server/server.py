@@ -12,7 +12,9 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
-from mcp.server.subscriptions import InMemorySubscriptionBus
+from mcp.server.request_state import RequestStateSecurity
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -25,6 +27,7 @@ from mcp_types import (
     Resource,
     ResourceTemplate,
     SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
     UnsubscribeRequestParams,
 )
 from mcp_types import Tool as ListedTool
@@ -72,7 +75,19 @@ them, `untrusted` names their fields.\
 
 
 class TriageServer(MCPServer[Any]):
-    def __init__(self, desk: Desk, options: Options | None = None, intervals: Intervals | None = None) -> None:
+    """The server of one agent; or, with a `sealing_key`, of one caller among those who come over HTTP, each request by
+    itself, so that what the caller brings back of an earlier answer is sealed with that key.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        options: Options | None = None,
+        intervals: Intervals | None = None,
+        *,
+        sealing_key: bytes | None = None,
+    ) -> None:
+        over_http = sealing_key is not None
         self.desk = desk
         self.options = options or Options()
         self._library = Library(desk, self.options)
@@ -85,14 +100,18 @@ class TriageServer(MCPServer[Any]):
             title="Owlmetry issues",
             version=__version__,
             instructions="\n\n".join(filter(None, (INSTRUCTIONS, lacking(INSTRUCTIONS, self.options, None)))),
-            middleware=[_knowing_the_client, while_listening],
+            middleware=[while_listening] if over_http else [_knowing_the_client, while_listening],
             subscriptions=self._bus,
+            request_state_security=RequestStateSecurity(keys=[sealing_key]) if sealing_key else None,
             lifespan=self._watching,
         )
+        self._streams = ListenHandler(self._bus)
         handle = self._lowlevel_server.add_request_handler
         handle("completion/complete", CompleteRequestParams, self._complete)
-        handle("resources/subscribe", SubscribeRequestParams, on_subscribe)
-        handle("resources/unsubscribe", UnsubscribeRequestParams, on_unsubscribe)
+        handle("subscriptions/listen", SubscriptionsListenRequestParams, self._streams)
+        if not over_http:  # there, the older era has no connection on which to notify
+            handle("resources/subscribe", SubscribeRequestParams, on_subscribe)
+            handle("resources/unsubscribe", UnsubscribeRequestParams, on_unsubscribe)
         allowed = offered(self.options, None)
         self._names = [name for name in CATALOGUE if name in allowed]
 
@@ -100,6 +119,14 @@ class TriageServer(MCPServer[Any]):
         serving = self._lowlevel_server
         async with standard_streams() as (incoming, outgoing):
             await serving.run(incoming, outgoing, serving.create_initialization_options())
+
+    def over_http(self) -> StreamableHTTPSessionManager:
+        """What serves it over HTTP, one request at a time, within its `run()`."""
+        return StreamableHTTPSessionManager(self._lowlevel_server, stateless=True)
+
+    def end_streams(self) -> None:
+        """Have all that clients listen on come to its end, as the protocol has it."""
+        self._streams.close()
 
     async def list_tools(self) -> list[ListedTool]:
         allowed = offered(self.options, await self._held())

@@ -13,18 +13,15 @@ import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCNotification
+from mcp_types import INVALID_REQUEST, JSONRPCError
 from pydantic import ValidationError
+
+from owlmetry_mcp.server.messages import Item, answer, error
 
 MAX_LINE_LENGTH = 4 * 1024 * 1024
 """Characters of one message: four times what the API takes of a body. The rest of a longer one is not kept."""
 
-_NOTIFICATIONS = "notifications/"
-_FORM = 'A request has "jsonrpc": "2.0", an id (text or a whole number), a method, and params, if any, in an object.'
-_BATCH = "Batches are not taken. Send each message on a line of its own."
 _TOO_LONG = f"The message is longer than {MAX_LINE_LENGTH} characters. Nothing of it was read; send less at once."
-
-Item = SessionMessage | Exception
 
 
 @asynccontextmanager
@@ -57,48 +54,16 @@ class _Answered(ObjectReceiveStream[Item]):
     async def receive(self) -> Item:
         while True:
             item: Item = await self._incoming.receive()
-            answer = _answer(item)
-            if answer is None:
+            refusal = _answer(item)
+            if refusal is None:
                 return item
-            await self._outgoing.send(SessionMessage(answer))
+            await self._outgoing.send(SessionMessage(refusal))
 
     async def aclose(self) -> None:
         await self._incoming.aclose()
 
 
 def _answer(item: Item) -> JSONRPCError | None:
-    """What to answer to something that is no message; None to one, and to what asks for no answer.
-
-    A request whose id is none cannot be told from a notification; what has a request's method is taken for one.
-    """
-    if isinstance(item, ValidationError):
-        return _unlike_a_message(item)
-    message = item.message if isinstance(item, SessionMessage) else None
-    if isinstance(message, JSONRPCNotification) and not message.method.startswith(_NOTIFICATIONS):
-        return _error(None, INVALID_REQUEST, _FORM)  # a request, with an id that is none
-    return None
-
-
-def _unlike_a_message(refused: ValidationError) -> JSONRPCError | None:
-    faults = refused.errors(include_url=False)
-    first = faults[0]
-    match first["type"], first["input"]:
-        case "string_unicode", _:
-            return _error(None, PARSE_ERROR, "This is no UTF-8. Each line is one message in it.")
-        case "json_invalid", text if text == _TOO_LONG:
-            return _error(None, INVALID_REQUEST, _TOO_LONG)
-        case "json_invalid", text:
-            unread = f"This is no JSON: {first['ctx']['error']}. Each line is one message."
-            return _error(None, PARSE_ERROR, unread) if text.strip() else None
-        case "model_type", list():
-            return _error(None, INVALID_REQUEST, _BATCH)
-    # It is shown whole where it is said to lack something: a request, at least, a result.
-    message: dict[str, Any] = next((fault["input"] for fault in faults if fault["type"] == "missing"), {})
-    if message.keys() & {"result", "error"}:
-        return None
-    given = message.get("id")
-    return _error(given if type(given) in (int, str) else None, INVALID_REQUEST, _FORM)
-
-
-def _error(request_id: int | str | None, code: int, message: str) -> JSONRPCError:
-    return JSONRPCError(jsonrpc="2.0", id=request_id, error=ErrorData(code=code, message=message))
+    if isinstance(item, ValidationError) and item.errors(include_url=False)[0]["input"] == _TOO_LONG:
+        return error(INVALID_REQUEST, _TOO_LONG)
+    return answer(item, "line")

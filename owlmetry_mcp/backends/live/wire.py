@@ -57,8 +57,14 @@ class Deadline:
         return Deadline(self._clock() + self.left_seconds * share, self._clock)
 
 
+def connections() -> httpx2.AsyncBaseTransport:
+    """A pool of connections that the wires of several keys may share."""
+    return httpx2.AsyncHTTPTransport(trust_env=False)
+
+
 class Wire:
-    """A pool of connections to one server, for one key, which it sends nowhere else.
+    """Requests to one server with one key, which it sends nowhere else; over a pool of connections of its own, unless
+    it is given one.
 
     Redirects are not followed, and TLS certificates are verified. `sleep`, `clock` (monotonic, in seconds), `jitter`
     (a number from 0 to 1) and `tls` (what certificates are verified by) are there for tests.
@@ -70,6 +76,7 @@ class Wire:
         api_key: str,
         timeouts: Timeouts | None = None,
         *,
+        transport: httpx2.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -91,6 +98,7 @@ class Wire:
             follow_redirects=False,
             verify=tls or True,
             trust_env=False,  # a proxy named in the environment would be shown the key
+            transport=transport,
         )
 
     def __repr__(self) -> str:

@@ -228,6 +228,12 @@ def _subject(tx: Transaction, token: str) -> str:
     return subject
 
 
+def secret_for(tx: Transaction, purpose: str) -> bytes:
+    """A secret that all who use this store have, and no one else; for one purpose alone."""
+    (secret,) = tx.one("SELECT token_secret FROM store")
+    return hmac.digest(secret.encode(), purpose.encode(), "sha256")
+
+
 def sign_token(tx: Transaction, user_id: str, email: str, issued_at: int, expires_at: int) -> str:
     """A user's JWT, valid between two instants in seconds since 1970."""
     import jwt  # noqa: PLC0415 - as above
