@@ -1,0 +1,55 @@
+"""The official tools, from the npm registry, installed once for all who test with them."""
+
+import fcntl
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.over_http import Served, served
+
+PACKAGES = (
+    "@modelcontextprotocol/inspector@latest",
+    "@modelcontextprotocol/conformance@0.2.0-alpha.12",  # latest, 0.1.16, does not know of protocol 2026-07-28
+)
+_NEEDED, _NODE = 22, "node@22"
+"""Of Node, by both; an older one on the PATH is passed over for the registry's."""
+
+
+class Node:
+    def __init__(self, folder: Path, home: Path) -> None:
+        self._tools = folder / "node_modules" / ".bin"
+        own = self._tools / "node"
+        self._node = str(own) if own.exists() else str(shutil.which("node"))
+        self.environment = {"HOME": str(home), "PATH": f"{Path(self._node).parent}:/usr/bin:/bin"}
+
+    def command(self, tool: str, *arguments: str | Path) -> list[str]:
+        return [self._node, str(self._tools / tool), *map(str, arguments)]
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    version = subprocess.check_output(["node", "--version"], text=True)  # noqa: S607 - wherever it is
+    packages = (*PACKAGES, *([_NODE] if int(re.findall(r"\d+", version)[0]) < _NEEDED else []))
+    name = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir(), f"owlmetry-mcp-node-{name}")
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever else tests waits, and then finds it done
+        install = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder), *packages]
+        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+    return Node(folder, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def server(recorded_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`serve --http` over a copy of the recorded world."""
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copyfile(recorded_file, folder / "store.db")
+    with served(folder, "--store", str(folder / "store.db")) as it:
+        yield it
