@@ -26,6 +26,7 @@ _BENCHMARKS: Mapping[str, _Arguments] = {
     "calls": _Arguments((), ("--full",), ("runs", *_OF_STORES)),
     "load": _Arguments((), ("--full",), _OF_STORES),
     "live": _Arguments((), ("--full",), ("runs", *_OF_STORES)),
+    "streamable": _Arguments((), ("--full",), ("runs", *_OF_STORES)),
     "answers": _Arguments(("--occurrences", "1000"), ()),
     "ingest": _Arguments(("--events", "10000", "--fingerprints", "1000", "--runs", "1"), ("--million",), ("runs",)),
     "duplicates": _Arguments(("--issues", "1000", "--runs", "3"), (), ("runs",)),

@@ -14,7 +14,7 @@ from benchmarks.measured import ROOT
 
 NOTHING = "nothing"
 """The name of the tool that does nothing, of `benchmarks.beside_nothing`."""
-_META = {
+META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": {"name": "benchmark", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -52,7 +52,7 @@ class Agent:
         """
         if not self._server.stdin or not self._server.stdout:
             raise RefusedError("the server has no pipes")
-        params = {"name": tool, "arguments": arguments, "_meta": _META}
+        params = {"name": tool, "arguments": arguments, "_meta": META}
         line = json.dumps({"jsonrpc": "2.0", "id": next(self._numbers), "method": "tools/call", "params": params})
         begun = time.perf_counter()
         self._server.stdin.write(line.encode() + b"\n")

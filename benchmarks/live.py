@@ -43,7 +43,7 @@ FULL = Sizes(Size(100_000, 2_000_000), 500)
 
 
 def measure(sizes: Sizes, folder: Path) -> list[Row]:
-    with stores.copy(sizes.store, folder) as store, serving(store) as address:
+    with stores.copy(sizes.store, folder) as store, serving("api", "--store", store) as address:
         return asyncio.run(_measured(f"http://{address}", sizes))
 
 

@@ -53,7 +53,7 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Row]:
         names = [f"agent {number}" for number in range(sizes.agents)]
         agents = [stack.enter_context(Agent(store, "benchmarks.beside_nothing", name)) for name in names]
         yield from _loaded("MCP", [OverMcp(agent) for agent in agents], store, sizes)
-    with stores.copy(sizes.store, folder) as store, serving(store) as address, ExitStack() as stack:
+    with stores.copy(sizes.store, folder) as store, serving("api", "--store", store) as address, ExitStack() as stack:
         connections = [stack.enter_context(Connection(address)) for _ in range(sizes.agents)]
         yield from _loaded("HTTP", [OverRest(connection) for connection in connections], store, sizes)
     with stores.copy(sizes.store, folder) as store:

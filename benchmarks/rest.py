@@ -1,11 +1,11 @@
-"""A server of the REST face in a process of its own, and a client's end of one connection to it, kept alive."""
+"""A server of HTTP in a process of its own, and a client's end of one connection to it, kept alive."""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -22,14 +22,14 @@ _FIRST_ERROR = 400
 
 
 @contextmanager
-def serving(store: Path) -> Iterator[str]:
-    """Where it is served, as host and port."""
+def serving(*arguments: str | Path, module: str = "owlmetry_mcp") -> Iterator[str]:
+    """Where that command says it serves, as host and port."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OWLMETRY_")}
-    command = [sys.executable, "-m", "owlmetry_mcp", "api", "--port", "0", "--store", str(store)]
+    command = [sys.executable, "-m", module, *map(str, arguments), "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as server:
         try:
             said = server.stdout.readline() if server.stdout else ""
-            address = said.strip().rpartition("//")[2]
+            address = said.strip().rpartition("//")[2].partition("/")[0]
             if not address:
                 raise SystemExit("the server did not start")
             yield address
@@ -41,13 +41,15 @@ class Connection:
     def __init__(self, address: str) -> None:
         self._connection = HTTPConnection(address)
 
-    def timed(self, method: str, path: str, body: object = None) -> tuple[float, Any]:
+    def timed(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[float, Any]:
         """What it took in seconds, from sending the request to having the answer read, and the answer.
 
         Raises:
             RefusedError: the answer is an error, or none came.
         """
-        headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json", **(headers or {})}
         sent = None if body is None else json.dumps(body)
         begun = time.perf_counter()
         try:
