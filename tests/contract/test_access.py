@@ -135,12 +135,15 @@ async def test_every_change_is_in_the_audit_trail_under_its_author(world: World)
     await mia.delete_comment(*where, comment.id)
     await agent.merge(*where, SYMBOLS["i_timeout_dup"])
     rows = world.store.read(lambda tx: tx.all("SELECT actor_name, action, subject_id, detail FROM audit ORDER BY key"))
+    title = (await agent.get_issue(*where)).title
+    about = {"issue_id": where[1], "title": title}
     trail = [(name, action, subject, json.loads(detail)) for name, action, subject, detail in rows if name]
     assert trail[:4] == [
-        ("Triage Agent", "issue.status", where[1], {"before": "new", "after": "in_progress"}),
-        ("Mia Member", "comment.add", comment.id, {"issue_id": where[1]}),
-        ("Mia Member", "comment.edit", comment.id, {"issue_id": where[1], "before": "First."}),
-        ("Mia Member", "comment.delete", comment.id, {"issue_id": where[1]}),
+        ("Triage Agent", "issue.status", where[1], {"before": "new", "after": "in_progress", "title": title}),
+        ("Mia Member", "comment.add", comment.id, {**about, "body": "First."}),
+        ("Mia Member", "comment.edit", comment.id, {**about, "before": "First.", "body": "Second."}),
+        ("Mia Member", "comment.delete", comment.id, {**about, "body": "Second."}),
     ]
     assert trail[4][:3] == ("Triage Agent", "issue.merge", where[1])
     assert trail[4][3]["source"]["id"] == SYMBOLS["i_timeout_dup"]
+    assert trail[4][3]["title"] == title

@@ -3,9 +3,11 @@
 import hashlib
 import hmac
 import json
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues.errors import NotFoundError, PermissionDeniedError, UnauthenticatedError
@@ -30,12 +32,20 @@ _TOKEN_REMEDY = "`owlmetry-mcp token EMAIL` makes a user's token; agents' keys b
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What a caller shows: a key's secret, of which only the digest is kept, a user's JWT, or nothing but the name of a
-    local agent key, which whoever can open the file may act as.
+    local agent key or of a local user, which whoever can open the file may act as.
     """
 
     secret_sha256: str | None = None
     token: str | None = field(default=None, repr=False)
     local_name: str | None = None
+    local_user: "LocalUser | None" = None
+
+
+class LocalUser(NamedTuple):
+    """Someone at the command line of the machine that the store is on."""
+
+    name: str
+    email: str
 
 
 class NoLocalKeyError(Exception):
@@ -80,7 +90,7 @@ def authenticate(tx: Transaction, shown: Credential, permission: str) -> Caller:
         PermissionDeniedError: it lacks the permission.
         NoLocalKeyError: it is the name of a local agent key that there is not yet.
     """
-    caller = _user(tx, shown.token)[1] if shown.token is not None else _key(tx, shown)[1]
+    caller = _who(tx, shown)[1]
     caller.require(permission)
     return caller
 
@@ -133,7 +143,7 @@ def identify(tx: Transaction, shown: Credential) -> Identity:
     Raises:
         UnauthenticatedError, NoLocalKeyError: as `authenticate`.
     """
-    return _user(tx, shown.token)[0] if shown.token is not None else _key(tx, shown)[0]
+    return _who(tx, shown)[0]
 
 
 def project_team(tx: Transaction, caller: Caller, project_id: str) -> tuple[int, int]:
@@ -146,6 +156,12 @@ def project_team(tx: Transaction, caller: Caller, project_id: str) -> tuple[int,
     if row is None or row[1] not in caller.roles:
         raise NotFoundError("Project not found", "list_projects shows the projects there are.")
     return row[0], row[1]
+
+
+def _who(tx: Transaction, shown: Credential) -> tuple[Identity, Caller]:
+    if shown.local_user is not None:
+        return _local_user(tx, shown.local_user)
+    return _key(tx, shown) if shown.token is None else _user(tx, shown.token)
 
 
 def _key(tx: Transaction, shown: Credential) -> tuple[KeyIdentity, Caller]:
@@ -190,20 +206,50 @@ def _user(tx: Transaction, token: str) -> tuple[UserIdentity, Caller]:
     row = tx.one("SELECT key, id, email, name FROM users WHERE id = ?", (_subject(tx, token),))
     if row is None:
         raise UnauthenticatedError("Invalid or expired token", "Its user is no longer in the store.")
-    user, user_id, email, name = row
-    teams = tx.all(
+    key, *columns = row
+    return _member(_user_of(columns), teams_of(tx, key))
+
+
+def _local_user(tx: Transaction, who: LocalUser) -> tuple[UserIdentity, Caller]:
+    """As the user with that address; before there is one, as what the first write will make."""
+    row = tx.one("SELECT key, id, email, name FROM users WHERE email = ?", (who.email,))
+    key, *columns = row or (None, local_user_id(tx, who), who.email, who.name)
+    return _member(_user_of(columns), teams_of(tx, key) or first_team(tx))
+
+
+def local_user_id(tx: Transaction, who: LocalUser) -> str:
+    """The same for the same address in the same store."""
+    (team_id,) = tx.one("SELECT id FROM teams ORDER BY key LIMIT 1") or (str(uuid.NAMESPACE_DNS),)
+    return str(uuid.uuid5(uuid.UUID(team_id), who.email.lower()))
+
+
+def teams_of(tx: Transaction, user: int | None) -> list[Any]:
+    """What a user is a member of: the team's key, id, name and slug, and the role there."""
+    return tx.all(
         """
         SELECT t.key, t.id, t.name, t.slug, m.role
         FROM memberships m JOIN teams t ON t.key = m.team WHERE m.user = ? ORDER BY t.key
         """,
         (user,),
     )
+
+
+def first_team(tx: Transaction) -> list[Any]:
+    """As `teams_of`, of someone who owns the store's first team and is in no other."""
+    return tx.all("SELECT key, id, name, slug, 'owner' FROM teams ORDER BY key LIMIT 1")
+
+
+def _user_of(columns: Sequence[str]) -> User:
+    return User(**dict(zip(("id", "email", "name"), columns, strict=True)))
+
+
+def _member(user: User, teams: Sequence[Any]) -> tuple[UserIdentity, Caller]:
     identity = UserIdentity(
         type="user",
-        user=User(id=user_id, email=email, name=name),
+        user=user,
         teams=[Membership(id=id_, name=team_name, slug=slug, role=role) for _, id_, team_name, slug, role in teams],
     )
-    return identity, Caller("user", user_id, name, {key: role for key, *_, role in teams}, None)
+    return identity, Caller("user", user.id, user.name, {key: role for key, *_, role in teams}, None)
 
 
 def _subject(tx: Transaction, token: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from owlmetry_mcp.backends.store import audit
-from owlmetry_mcp.backends.store.access import secret_sha256, sign_token
+from owlmetry_mcp.backends.store.access import LocalUser, local_user_id, secret_sha256, sign_token, teams_of
 from owlmetry_mcp.backends.store.transactions import Transaction, is_collision, json_text
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import ConflictError, InvalidInputError, NotFoundError
@@ -23,6 +23,7 @@ EVENT_PERMISSIONS = ("events:write",)
 ALL_PERMISSIONS = ("issues:read", "issues:write", "events:read", "projects:read", "apps:read")
 MAX_NAME_LENGTH = 100
 LOCAL_AGENT_NAME = "Local agent"
+LOCAL_USER_NAME = "Local user"
 MAX_DAYS = 36_500
 
 
@@ -80,7 +81,8 @@ def add_user(tx: Transaction, team: int, email: str, name: str, role: Role) -> A
         if not is_collision(error):
             raise
         raise ConflictError(f"{email} is in the team already") from error
-    audit.record(tx, None, "member.add", user.id, role=role)
+    (team_name,) = tx.one("SELECT name FROM teams WHERE key = ?", (team,))
+    audit.record(tx, None, "member.add", user.id, role=role, name=user.name, team=team_name)
     return user
 
 
@@ -193,6 +195,22 @@ def make_local_agent_key(tx: Transaction, name: str) -> None:
         _add(tx, "api_key", row)
 
 
+def local_user(login: str) -> LocalUser:
+    """Whom a login name means: what of it can be a name, and an address that is made of it."""
+    name = "".join(filter(str.isprintable, login)).strip()[:MAX_NAME_LENGTH] or LOCAL_USER_NAME
+    return LocalUser(name, f"{re.sub(r'[@ ]+', '-', name)}@localhost")
+
+
+def make_local_user(tx: Transaction, who: LocalUser) -> None:
+    """The local user, an owner of the store's first team, unless there is one that is in a team."""
+    row = tx.one("SELECT key FROM users WHERE email = ?", (who.email,))
+    if row and teams_of(tx, row[0]):
+        return
+    if row is None:
+        _add(tx, "user", {"email": who.email, "name": who.name}, local_user_id(tx, who))
+    add_user(tx, find_team(tx).key, who.email, who.name, "owner")
+
+
 def list_keys(tx: Transaction) -> list[Key]:
     rows = tx.all(
         """
@@ -248,13 +266,13 @@ def token(tx: Transaction, email: str, days: int) -> str:
     Raises:
         NotFoundError: the store has no such user.
     """
-    row = tx.one("SELECT id, email FROM users WHERE email = ?", (optional_text("EMAIL", email),))
+    row = tx.one("SELECT id, email, name FROM users WHERE email = ?", (optional_text("EMAIL", email),))
     if row is None:
         raise NotFoundError(f"No user {shown(email)}", "`owlmetry-mcp users add` adds one.")
-    user_id, known_email = row
+    user_id, known_email, name = row
     issued_at = int(datetime.fromisoformat(tx.now).timestamp())
     expires_at = int(_in_days(tx, days).timestamp())
-    audit.record(tx, None, "token.create", user_id)
+    audit.record(tx, None, "token.create", user_id, name=name, days=days)
     return sign_token(tx, user_id, known_email, issued_at, expires_at)
 
 
@@ -264,8 +282,8 @@ def _in_days(tx: Transaction, days: int) -> datetime:
     return datetime.fromisoformat(tx.now) + timedelta(days=days)
 
 
-def _add(tx: Transaction, kind: str, row: Mapping[str, object]) -> Added:
-    new_id = str(uuid.uuid4())
+def _add(tx: Transaction, kind: str, row: Mapping[str, object], new_id: str | None = None) -> Added:
+    new_id = new_id or str(uuid.uuid4())
     try:
         key = tx.insert(f"{kind}s", {"id": new_id, **row, "created_at": tx.now})
     except sqlite3.IntegrityError as error:
@@ -273,7 +291,11 @@ def _add(tx: Transaction, kind: str, row: Mapping[str, object]) -> Added:
             raise
         raise ConflictError(f"There is a {kind} {row.get('slug', row['name'])} already") from error
     name = str(row["name"])
-    audit.record(tx, None, f"{kind}.add", new_id, name=name)
+    about = {column: row[column] for column in ("key_type", "platform", "expires_at") if row.get(column) is not None}
+    if kind == "api_key":
+        about["permissions"] = json.loads(str(row["permissions"]))
+        about["local"] = "secret_sha256" not in row
+    audit.record(tx, None, f"{kind}.add", new_id, name=name, **about)
     return Added(key, new_id, name)
 
 

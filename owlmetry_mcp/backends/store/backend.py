@@ -61,6 +61,13 @@ def acting_as_local_agent(store: Store, name: str | None) -> "StoreBackend":
     return StoreBackend(store, Credential(local_name=administration.local_agent_name(name)))
 
 
+def acting_as_local_user(store: Store, login: str) -> "StoreBackend":
+    """The store as a person at its machine, an owner of its first team; a user of that name is made by the first write
+    that succeeds.
+    """
+    return StoreBackend(store, Credential(local_user=administration.local_user(login)))
+
+
 class _Place(NamedTuple):
     """The keys of an issue and of what it is in."""
 
@@ -308,8 +315,12 @@ class StoreBackend:
         return ingested
 
     async def _as_caller(self, permission: str, work: Callable[[Transaction, Caller], Result]) -> Result:
-        lane = self._store.writing if permission == WRITE else self._store.reading
-        return await self._run(lane, lambda tx: work(tx, access.authenticate(tx, self._credential, permission)))
+        def authenticated(tx: Transaction) -> Result:
+            if permission == WRITE and self._credential.local_user is not None:
+                administration.make_local_user(tx, self._credential.local_user)
+            return work(tx, access.authenticate(tx, self._credential, permission))
+
+        return await self._run(self._store.writing if permission == WRITE else self._store.reading, authenticated)
 
     async def _run(self, lane: Callable[[Work[Result]], Awaitable[Result]], work: Work[Result]) -> Result:
         try:

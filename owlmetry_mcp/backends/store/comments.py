@@ -43,7 +43,7 @@ def add(tx: Transaction, caller: Caller, issue: int, body: str) -> Comment:
         },
     )
     added = _find(tx, issue, comment_id)
-    audit.record(tx, caller, "comment.add", comment_id, issue_id=added.issue_id)
+    _record(tx, caller, "add", issue, added, body=audit.beginning(body))
     return added
 
 
@@ -60,7 +60,7 @@ def edit(tx: Transaction, caller: Caller, issue: int, comment_id: str, body: str
             f"{shown(before.author_name)} wrote it; add a comment instead.",
         )
     tx.run("UPDATE comments SET body = ?, updated_at = ? WHERE id = ?", (body, tx.now, comment_id))
-    audit.record(tx, caller, "comment.edit", comment_id, issue_id=before.issue_id, before=before.body)
+    _record(tx, caller, "edit", issue, before, before=before.body, body=audit.beginning(body))
     return _find(tx, issue, comment_id)
 
 
@@ -76,7 +76,14 @@ def delete(tx: Transaction, caller: Caller, team: int, issue: int, comment_id: s
             "Only the original author or a team admin can delete this comment", f"{shown(before.author_name)} wrote it."
         )
     tx.run("UPDATE comments SET deleted_at = ? WHERE id = ?", (tx.now, comment_id))
-    audit.record(tx, caller, "comment.delete", comment_id, issue_id=before.issue_id)
+    said = {} if _wrote(caller, before) else {"author_name": before.author_name}
+    _record(tx, caller, "delete", issue, before, body=audit.beginning(before.body), **said)
+
+
+def _record(tx: Transaction, caller: Caller, change: str, issue: int, comment: Comment, **detail: str) -> None:
+    (title,) = tx.one("SELECT title FROM issues WHERE key = ?", (issue,))
+    line = {"issue_id": comment.issue_id, "title": audit.beginning(title), **detail}
+    audit.record(tx, caller, f"comment.{change}", comment.id, **line)
 
 
 def _find(tx: Transaction, issue: int, comment_id: str) -> Comment:

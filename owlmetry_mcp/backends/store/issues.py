@@ -117,7 +117,8 @@ def move(tx: Transaction, caller: Caller, key: int, change: StatusChange) -> Iss
     )
     changed = load(tx, key)
     version = {} if after.resolved_at_version is None else {"resolved_at_version": after.resolved_at_version}
-    audit.record(tx, caller, MOVE, changed.id, before=before.status, after=after.status, **version)
+    title = audit.beginning(changed.title)
+    audit.record(tx, caller, MOVE, changed.id, before=before.status, after=after.status, **version, title=title)
     return _without_app_name(changed)
 
 
@@ -144,7 +145,8 @@ def merge(tx: Transaction, caller: Caller, project: int, target: int, source_id:
     tx.run("DELETE FROM issues WHERE key = ?", (source,))
     summaries.keep(tx, target)
     merged = load(tx, target)
-    audit.record(tx, caller, "issue.merge", merged.id, source=merged_away.model_dump(exclude_none=True))
+    gone, title = merged_away.model_dump(exclude_none=True), audit.beginning(merged.title)
+    audit.record(tx, caller, "issue.merge", merged.id, source=gone, title=title)
     return _without_app_name(merged)
 
 
