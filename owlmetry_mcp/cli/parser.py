@@ -4,17 +4,19 @@ import gc
 from argparse import (
     SUPPRESS,
     ArgumentParser,
+    ArgumentTypeError,
     Namespace,
     RawDescriptionHelpFormatter,
     _ActionsContainer,
     _SubParsersAction,
 )
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, get_args
 
 from owlmetry_mcp import __version__
-from owlmetry_mcp.issues.models import KeyType, Platform, Role
+from owlmetry_mcp.issues.lifecycle import STATUSES
+from owlmetry_mcp.issues.models import DataMode, KeyType, Platform, Role
 from owlmetry_mcp.settings import Loaded, Settings
 
 CLIENT_NAMES = (
@@ -27,6 +29,11 @@ Run = Callable[[Namespace, Any], None]
 """The second are the Settings; for a command that looks at settings, though they be wrong, as they were Loaded."""
 _SERVE, _DOCTOR = "serve.serve", "doctor.doctor"
 
+MOVABLE = tuple(status for status in STATUSES if status != "regressed")
+"""Where a caller may move an issue; the scan alone makes one regressed."""
+
+_ID = "an issue's id, or its first 8 characters or more"
+_STATUSES = f"{', '.join(STATUSES)}; repeatable"
 _DESCRIPTION = """\
 Issue triage for coding agents: an MCP server over Owlmetry's issues.
 
@@ -35,26 +42,31 @@ Every other command looks after the store that it serves.
 """
 
 
-def parser() -> ArgumentParser:
-    store, log, server, team = _store_flag(), _log_flag(), _server_flags(), _team_flag()
+def parser(arguments: Sequence[str] | None = None) -> ArgumentParser:
+    """With all commands; for arguments that cannot ask for another, with `serve` alone, since all of them take long."""
+    store, log, backend, server = _store_flag(), _log_flag(), _backend_flags(), _server_flags()
     whole = ArgumentParser(
         "owlmetry-mcp",
         description=_DESCRIPTION,
         formatter_class=RawDescriptionHelpFormatter,
-        parents=[store, server, log],
+        parents=[store, backend, server, log],
         allow_abbrev=False,
     )
     whole.add_argument("--version", action="version", version=f"owlmetry-mcp {__version__}")
     whole.set_defaults(run=_lazily(_SERVE), command=_SERVE, serves=True)
     commands = whole.add_subparsers(title="commands", metavar="COMMAND")
 
-    _serve_command(commands, store, server, log)
-    _client_commands(commands, store, server, log)
+    _serve_command(commands, store, backend, server, log)
+    if arguments is not None and (not arguments or arguments[0] == "serve"):
+        return whole
+    team = _team_flag()
+    _client_commands(commands, store, backend, server, log)
     _command(commands, "demo", "demo.demo", "watch an agent triage a small store of its own, over the real server")
 
     api = _command(commands, "api", "api.api", "serve the issues API over HTTP, from the store", store, log)
     _listening_flags(api, 4000)
 
+    _issue_commands(commands, store, backend)
     _event_commands(commands, store)
     _key_commands(commands, store, team)
 
@@ -138,6 +150,67 @@ def _copy_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) 
     check.add_argument("--repair", action="store_true", help="mend wrong counts of issues, and nothing else")
 
 
+def _issue_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser, backend: ArgumentParser) -> None:
+    shared = ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--project", metavar="PROJECT", help="its id, name or slug (default: OWLMETRY_PROJECT_ID, or any)"
+    )
+    shared.add_argument("--json", action="store_true", help="one JSON document, in the field names of the issues API")
+    issues = _group(commands, "issues", "look at issues, and triage them by hand; in the store, or on a live server")
+    flags = (store, backend, shared)
+
+    shown = _command(issues, "list", "issues.list_issues", "show issues, most recently seen first", *flags)
+    shown.add_argument("--status", action="append", choices=STATUSES, metavar="STATUS", help=_STATUSES)
+    shown.add_argument("--app", metavar="NAME|ID", help="of this app alone")
+    shown.add_argument(
+        "--data-mode",
+        choices=get_args(DataMode),
+        help="what kind of builds they are of (default: all of one project, production across projects)",
+    )
+    shown.add_argument("--limit", type=_count, metavar="N", help="so many, at most 200 (default: 50)")
+    further = shown.add_mutually_exclusive_group()
+    further.add_argument("--cursor", metavar="CURSOR", help="go on where a list before ended")
+    further.add_argument("--all", action="store_true", help="all there are")
+
+    one = _command(issues, "show", "issues.show", "show one issue: its occurrences, its comments, what failed", *flags)
+    one.add_argument("issue", metavar="ID", help=_ID)
+    one.add_argument("--events", action="store_true", help="the latest event whole: its attributes, all of its trace")
+
+    status = _command(issues, "status", "issues.status", "move issues to a status", *flags)
+    status.add_argument("issues", metavar="ID", nargs="+", help=_ID)
+    status.add_argument("status", metavar="STATUS", choices=MOVABLE, help=", ".join(MOVABLE))
+    status.add_argument("--version", metavar="VERSION", help="the app's version with the fix; for resolved")
+    status.add_argument("--comment", metavar="TEXT", help="posted on each issue that was moved")
+
+    merge = _command(issues, "merge", "issues.merge", "merge issues into one; it cannot be undone", *flags)
+    merge.add_argument("target", metavar="TARGET", help=f"survives; {_ID}")
+    merge.add_argument("sources", metavar="SOURCE", nargs="+", help="is deleted; all of it moves to TARGET")
+    merge.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal to ask on")
+
+    comment = _command(issues, "comment", "issues.comment", "comment on an issue", *flags)
+    comment.add_argument("issue", metavar="ID", help=_ID)
+    comment.add_argument("text", metavar="TEXT", help="Markdown; - for standard input")
+    for command in (shown, one, status, merge, comment):
+        command.set_defaults(serves=True)
+
+    log = _command(commands, "log", "log.log", "show who did what in the store, the latest first", store)
+    log.add_argument("--limit", type=_count, metavar="N", default=50, help="so many (default: 50)")
+    log.add_argument("--cursor", metavar="CURSOR", help="go on where a log before ended")
+    log.add_argument("--issue", metavar="ID", help=f"what was done to this issue; {_ID}")
+    log.add_argument(
+        "--by", metavar="NAME", help="what was done by this agent or person, by name or id; or by `operator`"
+    )
+    log.add_argument("--since", metavar="TIME", help="2026-10-21, 2026-10-21T12:00Z, or how long ago: 30m, 12h, 2d")
+    log.add_argument("--action", action="append", metavar="ACTION", help="issue.status, comment, …; repeatable")
+    log.add_argument("--json", action="store_true", help="one JSON document, instants in UTC")
+
+
+def _count(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text[:9]) >= 1:
+        return int(text[:9])
+    raise ArgumentTypeError("it must be a whole number, 1 or more")
+
+
 def _event_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:
     ingest = _command(commands, "ingest", "ingest.ingest", "take in a file of error events, and scan them", store)
     ingest.add_argument("file", metavar="FILE", help="- for standard input")
@@ -217,24 +290,34 @@ def _store_flag() -> ArgumentParser:
     return flags
 
 
-def _server_flags() -> ArgumentParser:
-    flags = ArgumentParser(add_help=False)
-    for flag, metavar, summary in (
+def _backend_flags() -> ArgumentParser:
+    return _flags(
         ("--backend", "NAME", "where the issues are: store or live (OWLMETRY_BACKEND)"),
         ("--endpoint", "URL", "the Owlmetry server of the live backend (OWLMETRY_ENDPOINT)"),
         ("--team", "TEAM", "whose key to take from Owlmetry's own config file (OWLMETRY_TEAM)"),
         ("--connect-timeout", "SECONDS", "for a connection to it (OWLMETRY_CONNECT_TIMEOUT)"),
         ("--read-timeout", "SECONDS", "for one answer of it (OWLMETRY_READ_TIMEOUT)"),
         ("--call-timeout", "SECONDS", "for a whole call, with all its attempts (OWLMETRY_CALL_TIMEOUT)"),
+    )
+
+
+def _server_flags() -> ArgumentParser:
+    flags = _flags(
         ("--project-id", "PROJECT", "the project meant where none is named: id, name or slug (OWLMETRY_PROJECT_ID)"),
         ("--agent-name", "NAME", "whom the agent acts as where it has no key (OWLMETRY_AGENT_NAME)"),
         ("--tools", "NAMES", "offer these tools alone, with commas between them (OWLMETRY_TOOLS)"),
         ("--confirm", "WHEN", "ask a person before merge and delete_comment: auto, always, never (OWLMETRY_CONFIRM)"),
         ("--max-result-bytes", "BYTES", "no result is longer (OWLMETRY_MAX_RESULT_BYTES)"),
-    ):
-        flags.add_argument(flag, metavar=metavar, default=SUPPRESS, help=summary)
+    )
     summary = "offer no tool that writes (OWLMETRY_READ_ONLY)"
     flags.add_argument("--read-only", action="store_const", const="true", default=SUPPRESS, help=summary)
+    return flags
+
+
+def _flags(*rows: tuple[str, str, str]) -> ArgumentParser:
+    flags = ArgumentParser(add_help=False)
+    for flag, metavar, summary in rows:
+        flags.add_argument(flag, metavar=metavar, default=SUPPRESS, help=summary)
     return flags
 
 

@@ -6,16 +6,16 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from owlmetry_mcp.settings import Settings, SettingsError, crosses_network_in_clear
+from owlmetry_mcp.cli.backends import embedded, live, warn_if_in_clear
+from owlmetry_mcp.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from owlmetry_mcp.backends.base import Backend, BackendOpener
     from owlmetry_mcp.server.options import Options
 
 _ONLY_OVER_HTTP = ("host", "port", "host_name", "behind_proxy", "workers")
@@ -40,7 +40,7 @@ def serve(parsed: Namespace, settings: Settings) -> None:
         _check_tools(settings.tools)
     gc.disable()  # most of what is needed is imported only here, beside the opening of the store: see main.py
     with ThreadPoolExecutor(1) as beside:
-        opening = beside.submit(_live if settings.backend == "live" else _embedded, settings)
+        opening = beside.submit(live if settings.backend == "live" else embedded, settings)
         from anyio import run  # noqa: PLC0415 - these take longest of all
 
         from owlmetry_mcp.asking.desk import Desk  # noqa: PLC0415
@@ -64,7 +64,7 @@ def _serve_http(parsed: Namespace, settings: Settings) -> None:
     if settings.tools:
         _check_tools(settings.tools)
     if settings.backend == "live":
-        _warn_if_in_clear(settings.endpoint)
+        warn_if_in_clear(settings.endpoint)
     serve_http(parsed, settings, _options(settings))
 
 
@@ -102,38 +102,6 @@ def _options(settings: Settings) -> "Options":
         may_do_all=settings.backend == "store" and settings.api_key is None,
         tools=None if settings.tools is None else frozenset(settings.tools),
     )
-
-
-def _embedded(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
-    from owlmetry_mcp.backends.store.store import Store  # noqa: PLC0415 - one backend is used
-
-    store = Store(settings.store)
-
-    def open_backend(client_name: str | None) -> "Backend":
-        from owlmetry_mcp.backends.store.backend import acting_as, acting_as_local_agent  # noqa: PLC0415 - calls need it
-
-        if settings.api_key is not None:
-            return acting_as(store, settings.api_key)
-        return acting_as_local_agent(store, settings.agent_name or client_name)
-
-    return open_backend, store.close
-
-
-def _live(settings: Settings) -> "tuple[BackendOpener, Callable[[], None]]":
-    from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire  # noqa: PLC0415 - one backend is used
-
-    _warn_if_in_clear(settings.endpoint)
-    timeouts = Timeouts(settings.connect_timeout, settings.read_timeout, settings.call_timeout)
-    backend = LiveBackend(Wire(settings.endpoint, settings.api_key or "", timeouts))
-    return lambda _: backend, lambda: None  # the process ends with its connections
-
-
-def _warn_if_in_clear(endpoint: str) -> None:
-    if crosses_network_in_clear(endpoint):
-        print(
-            f"owlmetry-mcp: warning: {endpoint} is not encrypted; whoever listens on the way reads the key.",
-            file=sys.stderr,
-        )
 
 
 def _leave_at_once_on_signals() -> None:

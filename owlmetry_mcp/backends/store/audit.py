@@ -12,6 +12,10 @@ from owlmetry_mcp.backends.store.access import Caller
 from owlmetry_mcp.backends.store.transactions import Transaction, json_text
 from owlmetry_mcp.issues.models import AuthorType
 
+ACTIONS = (
+    "issue.status", "issue.merge", "issue.recount", "comment.add", "comment.edit", "comment.delete", "api_key.add",
+    "api_key.revoke", "token.create", "team.add", "project.add", "app.add", "user.add", "member.add",
+)  # fmt: skip
 LONGEST_QUOTATION = 200
 
 
@@ -40,7 +44,7 @@ class Wanted(NamedTuple):
     """Which lines are asked for; parts that are None let everything through."""
 
     issue: str | None = None
-    """An issue's id, or its first characters, in lower case: its changes, its comments', and the merge that ended it."""
+    """An issue's id, or its first characters, in lower case: what was done to it, and with its comments."""
     by: str | None = None
     """The name of who did it, or the first characters of an id; `operator` for the command line."""
     since: str | None = None
@@ -92,9 +96,7 @@ def count(tx: Transaction, wanted: Wanted, before: int) -> int:
 
 def _values(wanted: Wanted, before: int | None) -> dict[str, Any]:
     return {
-        "issue": None
-        if wanted.issue is None
-        else f"{wanted.issue}*",  # hexadecimal, so that nothing in it is a wildcard
+        "issue": None if wanted.issue is None else f"{wanted.issue}*",  # of digits, none a wildcard
         "by": wanted.by,
         "since": wanted.since,
         "actions": None if wanted.actions is None else json_text([*wanted.actions]),
