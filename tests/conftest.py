@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -67,6 +68,33 @@ def quiet_world(quiet_file: Path, tmp_path: Path, clock: FakeClock) -> Iterator[
     shutil.copyfile(quiet_file, path)
     with Store(path, clock) as store:
         yield World(store, clock)
+
+
+@pytest.fixture(scope="session")
+def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the recorded world, to be copied likewise."""
+    path = tmp_path_factory.mktemp("recorded") / "store.db"
+    with Store(path, FakeClock(), first_start.leave_empty) as store:
+        filled(store)
+    return path
+
+
+@pytest.fixture
+def recorded_world(recorded_file: Path, tmp_path: Path, clock: FakeClock) -> Iterator[World]:
+    path = tmp_path / "store.db"
+    shutil.copyfile(recorded_file, path)
+    with Store(path, clock) as store:
+        yield World(store, clock)
+
+
+@pytest.fixture
+def utc() -> Iterator[None]:
+    """The clock on the wall."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(scope="session")

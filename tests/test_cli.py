@@ -12,6 +12,7 @@ from owlmetry_mcp import __version__
 from owlmetry_mcp.backends.store.backend import acting_as
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.cli.main import main
+from owlmetry_mcp.cli.parser import parser
 from owlmetry_mcp.issues.errors import PermissionDeniedError, UnauthenticatedError
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.models import KeyIdentity, UserIdentity
@@ -142,6 +143,13 @@ def test_every_command_says_what_it_does(shell: Shell, command: list[str]) -> No
     said = shell.run(*command, "--help")
     assert said.startswith(f"usage: {' '.join(['owlmetry-mcp', *command])} ")
     assert not shell.path.exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve", "--tools", "whoami"], ["serve", "--read-only"]])
+def test_serve_alone_is_parsed_as_it_is_among_all_commands(arguments: list[str]) -> None:
+    alone, among_all = (vars(made.parse_args(arguments)) for made in (parser(arguments), parser()))
+    assert {**alone, "run": None} == {**among_all, "run": None}
+    assert parser(arguments).format_usage() == parser().format_usage()
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,9 @@ def issue_page(page: Page, found: Examination, failure: Failure, *, whole_event:
     issue = found.issue
     yield Text.assemble(status_text(issue.status), "  ", words(issue.title, "bold"))
     yield _set_in(cells(_facts(page, issue)))
-    yield from _section(_counted(issue.occurrence_count, "occurrence"), _summary(page, found.summary))
+    counted = found.summary.occurrences
+    part = f", of which these are {counted:,}" if counted < issue.occurrence_count else ""
+    yield from _section(_counted(issue.occurrence_count, "occurrence") + part, _summary(page, found.summary))
     if issue.occurrences:
         yield from _section("Latest occurrences", _occurrences(page, issue))
     yield from _event(page, failure, whole=whole_event)

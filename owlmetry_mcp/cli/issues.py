@@ -33,8 +33,7 @@ _COMMANDS = {
     "list_issues": "`owlmetry-mcp issues list`",
     "get_issue": "`owlmetry-mcp issues show`",
     "list_comments": "`owlmetry-mcp issues show`",
-    "list_projects": "`owlmetry-mcp projects list`",
-    "whoami": "`owlmetry-mcp keys list`",
+    "list_projects": "`owlmetry-mcp issues list`",
     "resolved_at_version": "--version",
     "project_id": "--project",
     "app_id": "--app",
@@ -66,7 +65,8 @@ async def _asking(parsed: Namespace, settings: Settings) -> AsyncIterator[_Askin
 
 
 def _said(error: OwlmetryError) -> str:
-    return _NAMED.sub(lambda found: _COMMANDS[found[0]], str(error))
+    said = str(error).replace("; whoami shows what this one has", "")
+    return _NAMED.sub(lambda found: _COMMANDS[found[0]], said)
 
 
 def list_issues(parsed: Namespace, settings: Settings) -> None:
@@ -119,7 +119,8 @@ async def _show(parsed: Namespace, settings: Settings) -> None:
         failure = await _failure(asking.backend, events[0]) if events else Failure()
     if parsed.json:
         event = failure.event and _json(failure.event)
-        terminal.print_json({**_json(found.issue), "summary": _plain(found.summary), "latest_event": event})
+        issue = found.issue.model_dump(mode="json", exclude_unset=True, exclude={"occurrences_seen"})
+        terminal.print_json({**issue, "summary": _plain(found.summary), "latest_event": event})
         return
     printed = Page()
     printed.print(*issue_page(printed, found, failure, whole_event=parsed.events))

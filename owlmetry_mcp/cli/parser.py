@@ -190,8 +190,15 @@ def _issue_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser,
     comment = _command(issues, "comment", "issues.comment", "comment on an issue", *flags)
     comment.add_argument("issue", metavar="ID", help=_ID)
     comment.add_argument("text", metavar="TEXT", help="Markdown; - for standard input")
-    for command in (shown, one, status, merge, comment):
+    for command, document in (
+        (shown, '{"issues": […], "cursor": …, "has_more": …}, as GET /v1/issues answers.'),
+        (one, "the issue, as GET /v1/projects/…/issues/… answers, with its summary and its latest_event."),
+        (status, '{"results": […]}, for each ID as issue_id the issue and the comment, or an error.'),
+        (merge, '{"target": the issue, "results": […]}, for each SOURCE as source_issue_id merged, or an error.'),
+        (comment, "the comment, as the API answers."),
+    ):
         command.set_defaults(serves=True)
+        command.epilog = f"With --json, standard output is {document} Errors go to standard error."
 
     log = _command(commands, "log", "log.log", "show who did what in the store, the latest first", store)
     log.add_argument("--limit", type=_count, metavar="N", default=50, help="so many (default: 50)")
@@ -203,6 +210,11 @@ def _issue_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser,
     log.add_argument("--since", metavar="TIME", help="2026-10-21, 2026-10-21T12:00Z, or how long ago: 30m, 12h, 2d")
     log.add_argument("--action", action="append", metavar="ACTION", help="issue.status, comment, …; repeatable")
     log.add_argument("--json", action="store_true", help="one JSON document, instants in UTC")
+    log.epilog = (
+        'With --json, standard output is {"entries": […], "cursor": …, "has_more": …}; an entry has at, actor_type'
+        " (agent, user, operator), actor_id (the key's or the user's), actor_name, action, subject_id and detail."
+        " What a command on the store's machine sets up, and what the store makes of its own, is the operator's."
+    )
 
 
 def _count(text: str) -> int:

@@ -33,7 +33,7 @@ def serve(parsed: Namespace, settings: Settings) -> None:
     if sys.stdin.isatty():
         print(
             "owlmetry-mcp waits for an MCP client on standard input; see README for how to add it to one.\n"
-            "`owlmetry-mcp demo` shows what it does. Ctrl-C ends it.",
+            "`owlmetry-mcp demo` shows what it does, `owlmetry-mcp log` what agents did. Ctrl-C ends it.",
             file=sys.stderr,
         )
     if settings.tools:
