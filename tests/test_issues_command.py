@@ -6,7 +6,9 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Coroutine
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import anyio
@@ -477,10 +479,37 @@ def spoil(person: Person) -> None:
         tx.run("UPDATE apps SET name = ?", (HOSTILE,))
         tx.run("UPDATE projects SET name = ?", (HOSTILE,))
         tx.run("UPDATE comments SET body = ?, author_name = ?", (HOSTILE, HOSTILE))
+        tx.run("UPDATE api_keys SET name = ? WHERE name = 'Triage Agent'", (HOSTILE,))
         tx.run("UPDATE occurrences SET user_id = ?, app_version = ?, environment = ?", (HOSTILE, HOSTILE, HOSTILE))
         tx.run("UPDATE attachments SET original_filename = ?, content_type = ?", (HOSTILE, HOSTILE))
 
     person.world.store.write(work)
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """A server that refuses all in words of its own."""
+
+    def do_GET(self) -> None:
+        answer = json.dumps({"error": HOSTILE}).encode()
+        self.send_response(400)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_what_a_server_says_does_nothing_to_the_terminal(local: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("OWLMETRY_BACKEND", "live")
+        monkeypatch.setenv("OWLMETRY_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("OWLMETRY_API_KEY", SECRETS["agent"])
+        local.run("issues", "list", code=1)
+        server.shutdown()
+    assert local.said.startswith("owlmetry-mcp: \\x1b[31mred\\x1b]0;owned\\x07 [bold]not bold[/bold] ")
+    assert not set(local.said) & {"\x1b", "\x07", "\x9b", "\r", "\u202e", "\u200b"}
 
 
 @pytest.mark.parametrize(
@@ -488,6 +517,7 @@ def spoil(person: Person) -> None:
     [
         ["list"], ["list", "--json"], ["show", TIMEOUT], ["show", TIMEOUT, "--json"], ["list", "--project", "xxx"],
         ["list", "--app", "xxx"], ["status", TIMEOUT, "snoozed"], ["merge", TIMEOUT, DUPLICATE, "--yes"],
+        ["comment", TIMEOUT, HOSTILE],
         ["comment", TIMEOUT, HOSTILE, "--json"],
     ],
     ids=lambda it: " ".join(it[:2]) if isinstance(it, list) else "",
@@ -497,4 +527,5 @@ def test_strangers_words_are_shown_and_do_nothing(person: Person, arguments: lis
     code = 1 if {"--project", "--app"} & {*arguments} else 0
     out = person.run("issues", *arguments, code=code) + person.said
     assert not set(out) & {"\x1b", "\x07", "\x9b", "\r", "\u202e", "\u200b"}
-    assert "[bold]not bold[/bold]" in out.replace("\\u005b", "[") or code
+    if not code:
+        assert (json.dumps(HOSTILE) if "--json" in arguments else SHOWN) in out

@@ -23,7 +23,7 @@ from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.models import Issue
 from tests.stdio import COMMAND
 from tests.test_issues_command import DUPLICATE, HOSTILE, PRODUCTION, TIMEOUT
-from tests.world import SECRETS, SYMBOLS, World
+from tests.world import SECRETS, SYMBOLS, HttpFace, World
 
 NOW = datetime(2026, 10, 20, 18, tzinfo=UTC)
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -141,6 +141,18 @@ def test_a_terminal_has_colours_and_its_width(
     lines = SGR.sub("", said).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[-1] == PRODUCTION.strip()
+
+
+def test_how_far_a_long_reading_has_come_is_shown_meanwhile(recorded_world: World, http_face: HttpFace) -> None:
+    http_face.store = recorded_world.store
+    live = {
+        "OWLMETRY_BACKEND": "live",
+        "OWLMETRY_ENDPOINT": http_face.endpoint,
+        "OWLMETRY_API_KEY": SECRETS["agent"],
+    }
+    said, code = on_terminal(recorded_world.store.path, "issues", "list", "--all", **live)
+    assert code == 0
+    assert said.index("12 issues …") < said.index("Pool exhausted")
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("\x04", 1)])

@@ -45,9 +45,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         print("owlmetry-mcp: wrong settings:", *error.faults, sep="\n  ", file=sys.stderr)
         return WRONG_USAGE
     except OwlmetryError as error:
-        from owlmetry_mcp.issues.quoting import visible  # noqa: PLC0415 - a server may have said it
+        from owlmetry_mcp.issues.quoting import on_a_line  # noqa: PLC0415 - a server may have said it
 
-        return _failed(visible(str(error)))
+        return _failed(on_a_line(str(error)))
     except OSError as error:  # whoever reads our output has gone, as `head` does, or the disk it goes to is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
         return FAILED if isinstance(error, BrokenPipeError) else _failed(str(error))

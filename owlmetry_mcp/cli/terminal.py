@@ -100,7 +100,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def tell(message: str) -> None:
     """What a person is told, and a script is not, on standard error."""
-    print(visible(message), file=sys.stderr)
+    print(on_a_line(message), file=sys.stderr)
 
 
 def wrong_usage(why: str) -> NoReturn:
