@@ -53,15 +53,6 @@ def quiet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the recorded world, to be copied."""
-    path = tmp_path_factory.mktemp("recorded") / "store.db"
-    with Store(path, FakeClock(), first_start.leave_empty) as store:
-        filled(store)
-    return path
-
-
 @pytest.fixture
 def quiet_world(quiet_file: Path, tmp_path: Path, clock: FakeClock) -> Iterator[World]:
     path = tmp_path / "store.db"

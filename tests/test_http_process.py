@@ -56,6 +56,7 @@ async def test_workers_lose_no_write_and_do_none_twice_and_one_that_dies_is_repl
     world: World, tmp_path: Path
 ) -> None:
     with served(tmp_path, "--store", str(world.store.path), "--workers", "2") as server:
+        until(lambda: len(workers(server.process.pid)) == 2)
         dead = workers(server.process.pid)[0]
         with ThreadPoolExecutor(8) as agents:
             done = list(agents.map(hammer, range(8), [server.url] * 8))
@@ -100,8 +101,7 @@ def until(happened: Callable[[], bool]) -> None:
 
 
 def workers(pid: int) -> list[int]:
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)  # noqa: S607
-    return [int(child) for child in children.stdout.split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def test_two_processes_on_one_store_are_one_server(world: World, tmp_path: Path) -> None:
