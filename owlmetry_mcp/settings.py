@@ -39,27 +39,44 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """Each with its meaning, which `docs/settings.md` and `server.json` say as well."""
+
     backend: BackendName
+    """where the issues are: `store`, or `live`; by default `live` where a key is set and no store is named"""
     store: Path
+    """the store's file; by default `store.db` in your user data directory"""
     api_key: str | None = field(repr=False)
+    """the agent key or user's token to act as"""
     endpoint: str
-    """The live backend's; no slash at its end."""
+    """the live backend's server; `https://api.owlmetry.com` where nothing names one"""
     team: str | None
-    """The profile of the config file that is meant, by the team's id, slug or name."""
+    """the team, by id, slug or name, whose key to take from Owlmetry's config file"""
     connect_timeout: float
-    """In seconds, as the other two; see the live backend's Timeouts."""
+    """seconds for a connection to the server (5)"""
     read_timeout: float
+    """seconds for one answer of it (15)"""
     call_timeout: float
+    """
+    seconds for a whole call, with all its attempts (45); what looks at many issues answers with what it has read by
+    then, and says so
+    """
     project_id: str | None
-    """Its id, name or slug; whether there is such a project, the backend finds."""
+    """the project, by id, name or slug, that is meant where a call names none"""
     agent_name: str | None
+    """the local agent key to act as where there is no key; by default the client's name"""
     read_only: bool
+    """`true`: offer no tool that writes"""
     tools: tuple[str, ...] | None
-    """The tools to offer; all unless they are named. Whether there are such tools, the server finds."""
+    """the tools to offer, with commas between them; all unless it is set"""
     confirm: Confirm
-    """Whether a person is asked before what cannot be undone."""
+    """
+    ask a person before `merge` and `delete_comment`: `auto` (where the client can, which is the default), `always` or
+    `never`
+    """
     max_result_bytes: int
+    """the longest that a result may be, from 4000 up (24000)"""
     log_level: LogLevel
+    """`debug`, `info`, `warning` (the default), `error` or `critical`; logs go to standard error"""
 
 
 class Source(NamedTuple):
