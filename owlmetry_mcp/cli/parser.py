@@ -67,6 +67,11 @@ def parser(arguments: Sequence[str] | None = None) -> ArgumentParser:
     _listening_flags(api, 4000)
 
     _issue_commands(commands, store, backend)
+    bundle = _command(
+        commands, "bundle", "bundle.bundle", "make an MCP bundle, which Claude Desktop installs by a click"
+    )
+    bundle.add_argument("--output", metavar="FILE", help="replaced if it is there (default: owlmetry-mcp-VERSION.mcpb)")
+
     _event_commands(commands, store)
     _key_commands(commands, store, team)
 
