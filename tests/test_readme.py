@@ -1,4 +1,4 @@
-"""The README and the files beside it, against the code."""
+"""The README, its pages and the files beside it, against the code."""
 
 import json
 import re
@@ -7,12 +7,17 @@ from typing import get_args
 
 from owlmetry_mcp import __version__
 from owlmetry_mcp.cli.parser import parser
+from owlmetry_mcp.clients.table import CLIENTS
 from owlmetry_mcp.server.catalogue import CATALOGUE
-from owlmetry_mcp.settings import BackendName, Settings, load
+from owlmetry_mcp.settings import BackendName, load
+from tests.settings_rows import rows
 from tests.world import ROOT
 
 README = (ROOT / "README.md").read_text()
-SHELL_BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+BACKENDS = (ROOT / "docs" / "backends.md").read_text()
+DOCUMENTATION = "".join(path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
+SHELL_BLOCKS = re.findall(r"^```sh\n(.*?)^```$", DOCUMENTATION, re.MULTILINE | re.DOTALL)
 
 
 def commands() -> set[str]:
@@ -31,33 +36,33 @@ def choices(command: ArgumentParser) -> dict[str, ArgumentParser]:
 
 
 def test_the_tools_are_those_of_the_readme() -> None:
-    section = README.partition("## The tools")[2].partition("\n## ")[0]
+    section = README.partition("## The tools at a glance")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*CATALOGUE]
 
 
-def test_the_commands_are_those_of_the_readme() -> None:
-    section = README.partition("## The store")[2].partition("\n## ")[0]
+def test_the_clients_are_those_of_the_readme() -> None:
+    section = README.partition("## Other clients")[2].partition("\n## ")[0]
+    named = re.findall(r"^\| (.*?) \| .*`owlmetry-mcp install (\S+)`", section, re.MULTILINE)
+    assert named == [(client.title, client.name) for client in CLIENTS.values()]
+
+
+def test_the_commands_are_those_of_their_page() -> None:
     named = [
-        name for row in re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE) for name in re.findall(r"`(.*?)`", row)
+        name
+        for row in re.findall(r"^\| (`owlmetry-mcp .*?`) \|", COMMANDS, re.MULTILINE)
+        for name in re.findall(r"`(.*?)`", row)
     ]
     assert {name.removeprefix("owlmetry-mcp ") for name in named} == commands()
 
 
-def test_the_settings_are_those_of_the_readme() -> None:
-    section = README.partition("## Settings")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| `(OWLMETRY_\w+)` \| (.*?) \|", section, re.MULTILINE))
-    fields = list(Settings.__dataclass_fields__)
-    assert sorted(rows) == sorted(f"OWLMETRY_{name.upper()}" for name in fields)
-    serve_help = parser().format_help()
-    for variable, flag in rows.items():
-        if flag.startswith("`"):
-            assert flag == f"`--{variable.removeprefix('OWLMETRY_').lower().replace('_', '-')}`"
-            assert flag.strip("`") in serve_help
-    assert "--api-key" not in serve_help
+def test_the_settings_that_a_person_can_give_by_flags_are_all_but_the_key() -> None:
+    assert [row.name for row in rows() if row.flag is None] == ["api_key"]
+    for row in rows():
+        assert row.flag is None or row.flag.option_strings == [f"--{row.name.replace('_', '-')}"]
 
 
-def test_its_first_block_is_one_line_that_installs_and_runs_the_demo() -> None:
-    (line,) = SHELL_BLOCKS[0].splitlines()
+def test_from_a_checkout_one_line_installs_it_and_runs_the_demo() -> None:
+    (line,) = README.partition("## From a checkout")[2].partition("```sh\n")[2].partition("```")[0].splitlines()
     assert line.startswith("python3 -m venv .venv && ")
     assert line.endswith(".venv/bin/owlmetry-mcp demo")
 
@@ -68,14 +73,14 @@ def test_under_tests_stands_one_line_that_runs_them() -> None:
 
 
 def test_every_owlmetry_mcp_command_in_a_block_is_one_that_parses() -> None:
-    called = re.findall(r"^\S*owlmetry-mcp (.+)$", "".join(SHELL_BLOCKS), re.MULTILINE)
+    called = re.findall(r"^(?:\S*|uvx )owlmetry-mcp (.+)$", "".join(SHELL_BLOCKS), re.MULTILINE)
     assert called
     for arguments in called:
         parser().parse_args(re.findall(r'"[^"]*"|\S+', arguments))
 
 
 def test_its_json_blocks_and_the_example_are_entries_of_clients() -> None:
-    blocks = re.findall(r"^```json\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```json\n(.*?)^```$", BACKENDS, re.MULTILINE | re.DOTALL)
     example = json.loads((ROOT / "mcp.json.example").read_text())
     for entries in [*(json.loads(block) for block in blocks), example]:
         (servers,) = entries.values()

@@ -27,7 +27,7 @@ from owlmetry_mcp.server.server import TriageServer
 from owlmetry_mcp.settings import CONFIG_FILE, load
 from tests.over_http import ACCEPTED, Posted, bearer
 from tests.stdio import COMMAND, RawClient
-from tests.test_readme import README, choices
+from tests.test_readme import SHELL_BLOCKS, choices
 from tests.world import SECRETS, SYMBOLS, World, no_wait
 
 TIMEOUT = {"issue_id": SYMBOLS["i_timeout"], "project_id": SYMBOLS["shop"]}
@@ -300,8 +300,8 @@ def test_no_command_takes_a_secret() -> None:
     assert named == {"key", "--key-in-file"}
     settings = {"api_key": "owl_agent_x"}
     assert load(settings, {}).api_key == "owl_agent_x"  # were there such a flag, it would be taken
-    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert not [block for block in blocks if re.search(r"owl_[a-z]+_|OWLMETRY_API_KEY=|eyJ", block)]
+    shown = re.compile(r"owl_[a-z]+_(?!…)|eyJ|^(?!export ).*OWLMETRY_\w*KEY=", re.MULTILINE)
+    assert not [block for block in SHELL_BLOCKS if shown.search(block)]
 
 
 def test_a_new_secret_is_on_standard_output_alone(world: World) -> None:

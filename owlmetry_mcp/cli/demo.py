@@ -72,7 +72,7 @@ async def _triage(store: Path, console: Console) -> None:
     seconds = time.monotonic() - started
     console.print()
     console.print(f"Done: {agent.calls} calls, {agent.read_bytes:,} bytes read as text, {seconds:.1f} s.")
-    console.print("Next: add owlmetry-mcp to your own agent; the README has the entry for each client.")
+    console.print("Next: `owlmetry-mcp install CLIENT` adds it to your own agent.")
     console.print("What it did then, `owlmetry-mcp issues list` and `owlmetry-mcp log` show you.")
 
 
