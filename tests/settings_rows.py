@@ -28,6 +28,11 @@ class Row:
         return f"OWLMETRY_{self.name.upper()}"
 
     @property
+    def is_secret(self) -> bool:
+        """As the settings have it: what is in no `repr`."""
+        return not Settings.__dataclass_fields__[self.name].repr
+
+    @property
     def choices(self) -> tuple[str, ...]:
         return get_args(self.type) if get_origin(self.type) is Literal else ()
 

@@ -55,9 +55,9 @@ def test_the_commands_are_those_of_their_page() -> None:
     assert {name.removeprefix("owlmetry-mcp ") for name in named} == commands()
 
 
-def test_the_settings_that_a_person_can_give_by_flags_are_all_but_the_key() -> None:
-    assert [row.name for row in rows() if row.flag is None] == ["api_key"]
+def test_the_settings_that_a_person_can_give_by_flags_are_all_but_secrets() -> None:
     for row in rows():
+        assert (row.flag is None) == row.is_secret
         assert row.flag is None or row.flag.option_strings == [f"--{row.name.replace('_', '-')}"]
 
 

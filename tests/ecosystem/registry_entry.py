@@ -39,7 +39,7 @@ def entry() -> dict[str, Any]:
 def _variable(row: Row) -> dict[str, Any]:
     meaning = row.meaning.replace("`", "")
     variable: dict[str, Any] = {"name": row.variable, "description": f"{meaning[0].upper()}{meaning[1:]}"}
-    if row.name == "api_key":
+    if row.is_secret:
         variable["isSecret"] = True
     if row.is_path:
         variable["format"] = "filepath"
