@@ -47,6 +47,8 @@ class Settings:
     """the store's file; by default `store.db` in your user data directory"""
     api_key: str | None = field(repr=False)
     """the agent key or user's token to act as"""
+    import_key: str | None = field(repr=False)
+    """the import key with which `push` sends events, of the server's app that they are to go to"""
     endpoint: str
     """the live backend's server; `https://api.owlmetry.com` where nothing names one"""
     team: str | None
@@ -172,6 +174,7 @@ class _Loading:
             backend=backend,
             store=store or default_store(),
             api_key=api_key,
+            import_key=self._setting("import_key", _credential, None),
             endpoint=endpoint or DEFAULT_ENDPOINT,
             team=team,
             connect_timeout=self._setting("connect_timeout", _seconds, 5.0),
@@ -195,7 +198,9 @@ class _Loading:
         if flag is None and not value:
             self.sources[name] = Source("default")
             return default
-        source = Source("environment", variable) if flag is None else Source("flag", f"--{name.replace('_', '-')}")
+        flags: Mapping[str, str] = self._flags.get("flag_names", {})
+        named = flags.get(name, f"--{name.replace('_', '-')}")
+        source = Source("environment", variable) if flag is None else Source("flag", named)
         try:
             checked = check(value)
         except InvalidInputError as error:
@@ -260,7 +265,7 @@ def _path(value: str) -> Path:
 def _credential(value: str) -> str:
     """Checked for its form alone, and never quoted."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidInputError("it must be an agent key (owl_agent_…) or a user's token, on one line without blanks")
+        raise InvalidInputError("it must be a key (owl_…) or a user's token, on one line without blanks")
     if "{" in value:
         raise InvalidInputError(
             "it is a reference that the MCP client did not resolve; set the variable where the client is started"

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from owlmetry_mcp.backends.base import Backend, one_call
 from owlmetry_mcp.backends.live import LiveBackend, Timeouts, lists, memory, triage
-from owlmetry_mcp.backends.live.together import AT_ONCE
+from owlmetry_mcp.backends.together import AT_ONCE
 from owlmetry_mcp.issues.errors import (
     InvalidInputError,
     NotFoundError,

@@ -99,6 +99,7 @@ def parser(arguments: Sequence[str] | None = None) -> ArgumentParser:
     add_app.add_argument("--bundle-id", help="what the app's events must name, where they name one")
 
     _copy_commands(commands, store)
+    _carrying_commands(commands, store)
     return whole
 
 
@@ -226,6 +227,30 @@ def _count(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text[:9]) >= 1:
         return int(text[:9])
     raise ArgumentTypeError("it must be a whole number, 1 or more")
+
+
+def _carrying_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:
+    """What they need of a server is found as `serve` finds it for a live backend, whatever the store."""
+    push = _command(commands, "push", "push.push", "carry the store's events and triage to a live server", store)
+    push.add_argument("--to", required=True, metavar="ENDPOINT", dest="endpoint", help="the Owlmetry server")
+    push.add_argument("--app", metavar="NAME|ID", help="the app to carry (default: the store's only one)")
+    push.add_argument(
+        "--wait",
+        type=float,
+        metavar="SECONDS",
+        default=120.0,
+        help="for the server to make issues of the events (default: 120)",
+    )
+    push.add_argument("--dry-run", action="store_true", help="say what would be carried, and carry nothing")
+    pull = _command(commands, "pull", "pull.pull", "take a live server's issues into a fresh store", store)
+    pull.add_argument("--from", metavar="ENDPOINT", dest="endpoint", help="the Owlmetry server (OWLMETRY_ENDPOINT)")
+    pull.add_argument("--project", metavar="NAME|ID", help="this project alone (default: all)")
+    pull.add_argument(
+        "--events-since", metavar="INSTANT", help="of earlier occurrences no events (default: those of all)"
+    )
+    for command, flag in ((push, "--to"), (pull, "--from")):
+        command.add_argument("--json", action="store_true", help="the report as a JSON document")
+        command.set_defaults(serves=True, backend="live", flag_names={"endpoint": flag})
 
 
 def _event_commands(commands: "Commands[ArgumentParser]", store: ArgumentParser) -> None:

@@ -225,6 +225,12 @@ class LiveBackend:
         self._shown_whole(examined.issue)
         return examined
 
+    async def whole_issue(self, project_id: str, issue_id: str) -> IssueDetail:
+        """An issue with all occurrences that its pages show; `occurrences_seen` says how many these are."""
+        path = queries.issue_path(project_id, issue_id)
+        found = await Walk(self._wire, path).whole()
+        return as_asked(found.id == path.rpartition("/")[2], found)
+
     async def overview(self, project_id: str | None, progress: Progress) -> Overview:
         return await self._triage.overview(project_id, progress)
 

@@ -26,6 +26,10 @@ EXAMINED_PAGES = 10
 """So many of 200 are fetched for a summary."""
 
 
+WHOLE_PAGES = 1_000
+"""So many of 200 are fetched of an issue that is wanted whole."""
+
+
 async def unheard(_: str) -> None:
     """Progress that no one is told."""
 
@@ -65,6 +69,21 @@ class Walk:
         """The issue with its `latest` occurrences, and what the pages show of all, while time lasts."""
         walked = await self._walk(Reads(self._wire, partial=True), EXAMINED_PAGES, lambda _: False, progress)
         return Examination(issue=walked.shown(None, latest), summary=summarized(walked.rows))
+
+    async def whole(self) -> IssueDetail:
+        """The issue with all the occurrences that its pages show, for whoever has time: each page may take a call's."""
+        detail = first = await self._fetch(self._patient(), None, MAX_LIMIT)
+        seen = {row.id: row for row in first.occurrences}
+        for _ in range(WHOLE_PAGES):
+            if not detail.occurrence_has_more:
+                break
+            detail = await self._fetch(self._patient(), detail.occurrence_cursor, MAX_LIMIT)
+            seen |= {row.id: row for row in detail.occurrences if row.id not in seen}
+        rows = sorted(seen.values(), key=_latest, reverse=True)
+        return _Walked(first, rows, has_more=False).shown(None, len(rows))
+
+    def _patient(self) -> Reads:
+        return Reads(self._wire, partial=False)
 
     async def _walk(
         self,

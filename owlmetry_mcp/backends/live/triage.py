@@ -14,8 +14,8 @@ from owlmetry_mcp.backends.live.comments import Comments
 from owlmetry_mcp.backends.live.lists import Issues, Lists
 from owlmetry_mcp.backends.live.memory import Memory
 from owlmetry_mcp.backends.live.reads import Reads
-from owlmetry_mcp.backends.live.together import of_each
 from owlmetry_mcp.backends.live.wire import Wire
+from owlmetry_mcp.backends.together import of_each
 from owlmetry_mcp.issues import filters, parameters, times
 from owlmetry_mcp.issues.errors import NotFoundError
 from owlmetry_mcp.issues.evidence import Claim, Coincidences, Coverage, FoundIssues, ManyIssues, Overview

@@ -25,6 +25,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 _SHORTEST_SECRET = 16  # what is shorter is no key, and may be part of any word
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
+_PACKED = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 _REDIRECTS = range(300, 400)
 _THROTTLED = 429
 _GATEWAY_TIMEOUT = 504
@@ -132,16 +133,17 @@ class Wire:
                     raise self.unavailable(fault, OutOfTimeError if too_late else UnavailableError) from fault
         raise AssertionError("the last attempt returns or raises")
 
-    async def attempt(
+    async def attempt(  # noqa: PLR0913 - the parts of a request
         self,
         method: str,
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
+        packed: bytes | None = None,
         deadline: Deadline,
     ) -> Any:  # noqa: ANN401 - JSON
-        """What the server answers to one request.
+        """What the server answers to one request, with a body as it is or one of JSON that is packed by gzip.
 
         Raises:
             FaultError: it got no answer of use.
@@ -171,8 +173,9 @@ class Wire:
         timeout = httpx2.Timeout(seconds, connect=min(self.timeouts.connect, seconds * 0.9))
         try:
             request = self._client.build_request(
-                method, f"{self.endpoint}{path}", params=parameters, json=body, timeout=timeout
-            )
+                method, f"{self.endpoint}{path}", params=parameters, json=body, content=packed,
+                headers=None if packed is None else _PACKED, timeout=timeout,
+            )  # fmt: skip
         except httpx2.InvalidURL as error:
             raise InvalidInputError("A parameter is too long to be sent") from error
         try:

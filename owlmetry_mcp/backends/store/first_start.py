@@ -30,6 +30,12 @@ def give_way(tx: Transaction) -> None:
         tx.run(f"DELETE FROM {table}")  # noqa: S608 - names from above
 
 
+def is_fresh(tx: Transaction) -> bool:
+    """Whether the store has nothing, or nothing but a first start's rows, which give way to what has teams."""
+    (team,), (teams,) = tx.one("SELECT first_team FROM store"), tx.one("SELECT count(*) FROM teams")
+    return _untouched(tx) and (team is not None or not teams)
+
+
 def _untouched(tx: Transaction) -> bool:
     """Whether there is nothing but one team, one project, one app and local keys that have written nothing."""
     (touched,) = tx.one(

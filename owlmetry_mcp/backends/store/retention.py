@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from owlmetry_mcp.backends.store import ids
+from owlmetry_mcp.backends.store import carried, ids
 from owlmetry_mcp.backends.store.transactions import Transaction
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import InvalidInputError
@@ -58,6 +58,7 @@ def prune_batch(tx: Transaction, older_than: str, after: int) -> Pruned:
         "DELETE FROM attachments WHERE event_id = ? AND issue IS NULL",
         [(ids.to_text(event_id),) for event_id, *_ in gone],
     )
+    carried.forget_keys(tx)
     many(
         """
         DELETE FROM sessions WHERE key = ? AND NOT EXISTS (SELECT 1 FROM events WHERE session = sessions.key)

@@ -336,4 +336,43 @@ MIGRATIONS: tuple[str, ...] = (
         tallies TEXT  -- JSON object; null where it would be too long
     ) STRICT;
     """,
+    """
+    -- What servers have of this store, and it of them, so that a push goes on where it was, and tells its own doing
+    -- from others'. An export leaves it out: a store made of one begins anew, and servers know what they have.
+    CREATE TABLE carried_apps (
+        endpoint TEXT NOT NULL,
+        app INTEGER NOT NULL REFERENCES apps (key) ON DELETE CASCADE,
+        app_there TEXT NOT NULL,
+        project_there TEXT NOT NULL,
+        event INTEGER NOT NULL,  -- the key up to which the server has the app's events
+        PRIMARY KEY (endpoint, app)
+    ) STRICT, WITHOUT ROWID;
+
+    -- How issues of servers were when they were last known to be as here, and a move of theirs that was begun.
+    CREATE TABLE carried_statuses (
+        endpoint TEXT NOT NULL,
+        issue_there TEXT NOT NULL,
+        status TEXT NOT NULL,
+        resolved_at_version TEXT,
+        sent_status TEXT,
+        sent_version TEXT,
+        at TEXT NOT NULL,
+        PRIMARY KEY (endpoint, issue_there)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE carried_comments (
+        endpoint TEXT NOT NULL,
+        comment INTEGER NOT NULL REFERENCES comments (key) ON DELETE CASCADE,
+        comment_there TEXT NOT NULL,
+        sha256 TEXT,  -- of what it was last carried as; null of one that came from there
+        PRIMARY KEY (endpoint, comment)
+    ) STRICT, WITHOUT ROWID;
+
+    -- The server that the store was pulled from.
+    CREATE TABLE pulls (
+        endpoint TEXT PRIMARY KEY,
+        last_event INTEGER NOT NULL,  -- the key of the last event that came from there
+        ended_at TEXT  -- null until all is here
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
