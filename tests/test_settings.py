@@ -13,6 +13,7 @@ DEFAULTS = Settings(
     backend="store",
     store=default_store(),
     api_key=None,
+    import_key=None,
     endpoint="https://api.owlmetry.com",
     team=None,
     connect_timeout=5.0,

@@ -1,7 +1,7 @@
 """The recorded world: two teams with their issues, in a store, and a clock that moves when it is told to."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,8 +124,9 @@ def tried(store: Store, work: Work[Result]) -> Result:
 class HttpFace:
     """The REST face on a socket of this machine, over whatever store it is given at the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, opener: Callable[[Store, str], Tracker] = acting_as) -> None:
         self.store: Store | None = None
+        self._opener = opener
         self._listener = listen("127.0.0.1", 0)
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         app = create_app(self._acting_as, brake=LoginBrake(sleep=no_wait))
@@ -138,7 +139,7 @@ class HttpFace:
 
     def _acting_as(self, credential: str) -> Tracker:
         assert self.store
-        return acting_as(self.store, credential)
+        return self._opener(self.store, credential)
 
     def close(self) -> None:
         self._server.should_exit = True
