@@ -11,6 +11,7 @@ from owlmetry_mcp.backends.store import pulled
 from owlmetry_mcp.backends.store.importing import read_document
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.together import of_each
+from owlmetry_mcp.carrying.lists import all_issues
 from owlmetry_mcp.carrying.report import Report, Watch
 from owlmetry_mcp.issues.errors import (
     InvalidInputError,
@@ -19,13 +20,12 @@ from owlmetry_mcp.issues.errors import (
     PermissionDeniedError,
     UnavailableError,
 )
-from owlmetry_mcp.issues.filters import EventFilter, IssueFilter
+from owlmetry_mcp.issues.filters import EventFilter
 from owlmetry_mcp.issues.models import Event, Identity, Issue, IssueDetail, Project, Team, UserIdentity
 from owlmetry_mcp.issues.parameters import MAX_LIMIT, UUID
 
 NEEDED = ("issues:read", "projects:read")
 READ_EVENTS = "events:read"
-MAX_LIST_PAGES = 1_000
 MAX_SESSION_PAGES = 25
 """So many of 200 events are fetched of a session."""
 _UNKNOWN_PLATFORM = "backend"
@@ -102,7 +102,7 @@ class Pull:
         return found
 
     async def _pull(self, teams: Sequence[Team], projects: Sequence[Project], here: set[str]) -> None:
-        issues = [issue for project in projects for issue in await self._listed(project.id)]
+        issues = [issue for project in projects for issue in await all_issues(self._backend, project.id)]
         apps = {issue.app_id: issue for issue in issues}
         self._sessions.apps = {*apps}
         if foreign := {it.team_id for it in projects} - {team.id for team in teams}:
@@ -127,18 +127,6 @@ class Pull:
         why = "no answer of a server has any"
         for what in ("users, keys, the audit trail, deleted comments", "attachments' bytes"):
             self.report.add(what, "not_carried", why=why)
-
-    async def _listed(self, project_id: str) -> list[Issue]:
-        """All issues of a project, the oldest first."""
-        found: dict[str, Issue] = {}
-        cursor = None
-        for _ in range(MAX_LIST_PAGES):
-            page = await self._backend.list_issues(project_id, IssueFilter(), cursor=cursor, limit=MAX_LIMIT)
-            found |= {issue.id: issue for issue in page.issues}
-            if not page.has_more or page.cursor is None:
-                return sorted(found.values(), key=lambda it: (it.created_at, it.id))
-            cursor = page.cursor
-        raise UnavailableError(f"The server lists more issues than can be looked through ({len(found):,})")
 
     async def _pull_issue(self, listed: Issue) -> None:
         try:

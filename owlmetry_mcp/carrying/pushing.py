@@ -18,21 +18,18 @@ from owlmetry_mcp.backends.store.scan import scan_batch
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.carrying.counterparts import Counterparts
 from owlmetry_mcp.carrying.events import EventCarrier, Importer, Sleep
+from owlmetry_mcp.carrying.lists import all_issues
 from owlmetry_mcp.carrying.report import Report, Watch, short
 from owlmetry_mcp.carrying.triage import TriageCarrier
 from owlmetry_mcp.issues.errors import (
     InvalidInputError,
     OwlmetryError,
     PermissionDeniedError,
-    UnavailableError,
 )
-from owlmetry_mcp.issues.filters import IssueFilter
-from owlmetry_mcp.issues.models import Identity, Issue, Team, UserIdentity
-from owlmetry_mcp.issues.parameters import MAX_LIMIT
+from owlmetry_mcp.issues.models import Identity, Team, UserIdentity
 
 NEEDED = ("issues:read", "issues:write", "events:read")
 """Of the agent key: without the last it could not be seen which app the import key is of."""
-MAX_PAGES = 1_000
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
@@ -170,7 +167,7 @@ class Push:
         apps = {app_id: it.app_id for app_id, it in places.items()}
         pause, left = _FIRST_PAUSE_SECONDS, self._terms.wait_seconds if wait else 0.0
         while True:
-            pairs = Counterparts(here, await self._listed(place.project_id), apps)
+            pairs = Counterparts(here, await all_issues(self._backend, place.project_id), apps)
             if left <= 0 or all(_is_scanned(issue, pairs) for issue in here):
                 return pairs
             if pause == _FIRST_PAUSE_SECONDS:
@@ -178,18 +175,6 @@ class Push:
             await self._sleep(min(pause, left))
             left -= pause
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-
-    async def _listed(self, project_id: str) -> list[Issue]:
-        """All issues of a project there, development and production."""
-        found: dict[str, Issue] = {}
-        cursor = None
-        for _ in range(MAX_PAGES):
-            page = await self._backend.list_issues(project_id, IssueFilter(), cursor=cursor, limit=MAX_LIMIT)
-            found |= {issue.id: issue for issue in page.issues}
-            if not page.has_more or page.cursor is None:
-                return [*found.values()]
-            cursor = page.cursor
-        raise UnavailableError(f"The server lists more issues than can be looked through ({len(found):,})")
 
     async def _carry_triage(self, app: App, pairs: Counterparts) -> None:
         known = await self._store.reading(lambda tx: carried.statuses(tx, self._terms.endpoint))

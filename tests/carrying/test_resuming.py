@@ -1,6 +1,10 @@
 """A push or a pull that is cut anywhere, and run again, comes to the same end as one that was not."""
 
+import asyncio
+import os
 import shutil
+import signal
+from asyncio.subprocess import DEVNULL
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -11,11 +15,12 @@ import pytest
 
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.carrying import events
-from owlmetry_mcp.issues.errors import UnavailableError
-from tests.carrying.ground import Line, allow_all, held
+from owlmetry_mcp.issues.errors import ConflictError, UnavailableError
+from tests.carrying.ground import HISTORY, Line, allow_all, event, held, take_in
 from tests.faults import proxy as proxies
-from tests.faults.proxy import Fault, FaultyProxy, faulty_proxy
-from tests.world import FakeClock, HttpFace
+from tests.faults.proxy import Exchange, Fault, FaultyProxy, faulty_proxy
+from tests.stdio import COMMAND
+from tests.world import SECRETS, FakeClock, HttpFace
 
 SHARES = 4
 """Into which the points to cut at are divided, so that they are gone through at once."""
@@ -40,7 +45,8 @@ class Ground:
         self._tmp_path = tmp_path
         self._face = face
         self.proxy = proxy
-        self.line = Line(f"http://127.0.0.1:{proxy.port}")
+        self.address = f"http://127.0.0.1:{proxy.port}"
+        self.line = Line(self.address)
 
     @contextmanager
     def laid(self, name: str) -> Iterator[tuple[Store, Store]]:
@@ -97,6 +103,72 @@ async def test_a_push_that_is_cut_at_any_request_is_gone_on_with(
             report = await ground.line.pushed(here)
             assert not report.failed
             assert held(there) == whole, f"cut at {requests[through]}"
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+async def test_a_pull_that_is_cut_at_any_request_is_gone_on_with(ground: Ground, tmp_path: Path, share: int) -> None:
+    with ground.laid("whole") as (_, there):
+        take_in(there, HISTORY, "Shop iOS")
+        clock = FakeClock()
+        with Store(tmp_path / "pulled.db", clock) as fresh:
+            await ground.line.pulled(fresh)
+            assert held(fresh) == held(there)
+        requests = [*ground.proxy.requests]
+        assert len(requests) > 20
+        for through in range(share, len(requests), SHARES):
+            with Store(tmp_path / f"pulled {through}.db", clock) as fresh:
+                ground.cut(through, proxies.cut_after)
+                with suppress(UnavailableError):
+                    assert (await ground.line.pulled(fresh)).failed, requests[through]
+                ground.proxy.faults = []
+                report = await ground.line.pulled(fresh)
+                assert not report.failed
+                assert held(fresh) == held(there), f"cut at {requests[through]}"
+
+
+async def test_a_pull_is_not_gone_on_with_where_events_have_come_meanwhile(ground: Ground, tmp_path: Path) -> None:
+    with ground.laid("whole") as (_, there), Store(tmp_path / "pulled.db", FakeClock()) as fresh:
+        take_in(there, HISTORY, "Shop iOS")
+        ground.cut(12, proxies.cut_before)
+        assert (await ground.line.pulled(fresh)).failed
+        take_in(fresh, [event("Mine", "meanwhile")], "Shop iOS")
+        ground.proxy.faults = []
+        with pytest.raises(ConflictError, match="Events have come into the store since its pull was cut short"):
+            await ground.line.pulled(fresh)
+
+
+async def killed_at(ground: Ground, through: int, *arguments: str, store: Store, **environment: str) -> None:
+    """Run a command that is killed as its request is carried out, and once more to its end."""
+    process: list[asyncio.subprocess.Process] = []
+
+    async def kill(exchange: Exchange) -> None:
+        await exchange.forward()
+        process[0].kill()
+
+    env = {**os.environ, "HOME": str(store.path.parent), "OWLMETRY_API_KEY": SECRETS["agent"], **environment}
+    command = [*COMMAND, *arguments, ground.address, "--store", str(store.path)]
+    ground.cut(through, kill)
+    for expected in (-signal.SIGKILL, 0):
+        process[:] = [await asyncio.create_subprocess_exec(*command, env=env, stdout=DEVNULL, stderr=DEVNULL)]
+        assert await process[0].wait() == expected
+        ground.proxy.faults = []
+
+
+@pytest.mark.parametrize("through", [4, 12, 21])
+async def test_a_push_that_is_killed_is_gone_on_with(ground: Ground, through: int) -> None:
+    with ground.laid("whole") as (here, there):
+        await ground.line.pushed(here)
+        whole = held(there)
+    with ground.laid("killed") as (here, there):
+        await killed_at(ground, through, "push", "--to", store=here, OWLMETRY_IMPORT_KEY=SECRETS["importer"])
+        assert held(there) == whole
+
+
+async def test_a_pull_that_is_killed_is_gone_on_with(ground: Ground, tmp_path: Path) -> None:
+    with ground.laid("there") as (_, there), Store(tmp_path / "pulled.db") as fresh:
+        take_in(there, HISTORY, "Shop iOS")
+        await killed_at(ground, 12, "pull", "--from", store=fresh)
+        assert held(fresh) == held(there)
 
 
 @pytest.mark.parametrize(

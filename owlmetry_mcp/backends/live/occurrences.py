@@ -74,7 +74,7 @@ class Walk:
         """The issue with all the occurrences that its pages show, for whoever has time: each page may take a call's."""
         detail = first = await self._fetch(self._patient(), None, MAX_LIMIT)
         seen = {row.id: row for row in first.occurrences}
-        for _ in range(WHOLE_PAGES):
+        for _ in range(min(2 * first.occurrence_count // MAX_LIMIT, WHOLE_PAGES)):
             if not detail.occurrence_has_more:
                 break
             detail = await self._fetch(self._patient(), detail.occurrence_cursor, MAX_LIMIT)
