@@ -12,12 +12,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "owlmetry_mcp.issues": {"owlmetry_mcp.issues"},
     "owlmetry_mcp.backends.base": {"owlmetry_mcp.issues"},
+    "owlmetry_mcp.backends.together": {"owlmetry_mcp.issues"},
     "owlmetry_mcp.backends.store": {
         "owlmetry_mcp.issues", "owlmetry_mcp.triage", "owlmetry_mcp.backends.base", "owlmetry_mcp.backends.store",
     },
     "owlmetry_mcp.backends.live": {
         "owlmetry_mcp", "owlmetry_mcp.issues", "owlmetry_mcp.triage", "owlmetry_mcp.backends.base",
-        "owlmetry_mcp.backends.live",
+        "owlmetry_mcp.backends.together", "owlmetry_mcp.backends.live",
+    },
+    "owlmetry_mcp.carrying": {
+        "owlmetry_mcp.issues", "owlmetry_mcp.backends.base", "owlmetry_mcp.backends.together",
+        "owlmetry_mcp.backends.store", "owlmetry_mcp.carrying",
     },
     "owlmetry_mcp.http": {"owlmetry_mcp.issues", "owlmetry_mcp.http"},
     "owlmetry_mcp.rest": {
@@ -43,7 +48,7 @@ MAY_IMPORT = {
     "owlmetry_mcp.cli": {
         "owlmetry_mcp", "owlmetry_mcp.asking", "owlmetry_mcp.issues", "owlmetry_mcp.backends", "owlmetry_mcp.clients",
         "owlmetry_mcp.doctor", "owlmetry_mcp.http", "owlmetry_mcp.rest", "owlmetry_mcp.server", "owlmetry_mcp.settings",
-        "owlmetry_mcp.sources", "owlmetry_mcp.streamable", "owlmetry_mcp.cli",
+        "owlmetry_mcp.sources", "owlmetry_mcp.streamable", "owlmetry_mcp.carrying", "owlmetry_mcp.cli",
     },
 }  # fmt: skip
 """What each room may import of ours. Rooms are named by their longest prefix here; the rest only starts things."""

@@ -12,6 +12,8 @@ from owlmetry_mcp.server.untrusted import on_a_line
 MAX_SHOWN = 100
 """Lines of what was not carried; `--json` has more."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_ORDER = ("issue", "event", "occurrence", "merge", "status", "comment", "attachment")
+"""Of what can be carried."""
 _PLURALS = {"status": "statuses", "country": "countries"}
 
 
@@ -58,8 +60,8 @@ def _lines(report: Report, *, dry_run: bool) -> Iterable[str]:
 
 
 def _summed(report: Report, wanted: Outcome) -> str:
-    counts = {what: count for (what, outcome), count in report.counts.items() if outcome == wanted}
-    return ", ".join(_counted(what, count) for what, count in counts.items()) or "nothing"
+    counts = {what: report.counts[what, wanted] for what in _ORDER}
+    return ", ".join(_counted(what, count) for what, count in counts.items() if count) or "nothing"
 
 
 def _counted(what: str, count: int) -> str:
