@@ -403,7 +403,7 @@ def test_what_is_no_store_is_told_and_none_is_made(shell: Shell, tmp_path: Path)
 def test_a_store_of_an_older_version_is_told_so_and_not_migrated(shell: Shell, clock: FakeClock) -> None:
     old_store(shell.path, clock)
     shell.run("check", "--repair", code=1)
-    assert "is of version 1, older than this owlmetry-mcp's (3). It was left as it is." in shell.errors
+    assert "is of version 1, older than this owlmetry-mcp's (4). It was left as it is." in shell.errors
     assert ask(shell.path, "PRAGMA user_version") == [(1,)]
     shell.run("projects", "list")
     shell.run("check")
@@ -413,7 +413,7 @@ def test_a_store_of_a_newer_version_is_told_so(scanned: Shell) -> None:
     with opened(scanned.path) as connection:
         connection.execute("PRAGMA user_version = 99")
     scanned.run("check", code=1)
-    assert "is of version 99, newer than this owlmetry-mcp knows (3)" in scanned.errors
+    assert "is of version 99, newer than this owlmetry-mcp knows (4)" in scanned.errors
 
 
 def test_a_store_that_another_program_locks_is_told(scanned: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
