@@ -74,9 +74,11 @@ class Push:
         apps = await self._store.reading(lambda tx: outgoing.apps(tx, self._terms.endpoint, self._terms.app))
         places = [await self._place(app) for app in apps]
         waiting = [await self._waiting(app, place) for app, place in zip(apps, places, strict=True)]
-        team = await self._importing(teams) if any(waiting) else None
+        target = await self._importing(teams) if any(waiting) else None
         for app, place, count in zip(apps, places, waiting, strict=True):
-            self._watch.say(f"{app.name} ({short(app.id)}): {_mapped(place, team, count)}, at {self._terms.endpoint}.")
+            self._watch.say(
+                f"{app.name} ({short(app.id)}): {_mapped(place, target, count)}, at {self._terms.endpoint}."
+            )
         try:
             for app, place, count in zip(apps, places, waiting, strict=True):
                 await self._carry(app, place, count)
@@ -109,8 +111,8 @@ class Push:
         after = place.event if place else 0
         return await self._store.reading(lambda tx: outgoing.count_events(tx, app, after))
 
-    async def _importing(self, teams: Sequence[Team]) -> Team:
-        """The team of the import key's app.
+    async def _importing(self, teams: Sequence[Team]) -> str:
+        """The app that the import key is of, as far as it can be told; a server may tell such a key nothing of itself.
 
         Raises:
             InvalidInputError: there is no such key, or it is another team's than the agent key.
@@ -120,7 +122,11 @@ class Push:
                 "There are events to carry, and no import key to send them with",
                 "Set OWLMETRY_IMPORT_KEY to an import key (owl_import_…) of the app they are to go to.",
             )
-        identity = await self._importer.whoami()
+        target = "the app that the import key is of"
+        try:
+            identity = await self._importer.whoami()
+        except PermissionDeniedError:
+            return target
         if isinstance(identity, UserIdentity) or identity.key_type != "import":
             raise PermissionDeniedError("OWLMETRY_IMPORT_KEY must be an import key (owl_import_…)")
         if identity.team.id not in {team.id for team in teams}:
@@ -128,7 +134,7 @@ class Push:
                 f"The import key is of the team {identity.team.name}, in which the agent key sees nothing",
                 "Take two keys of the same team.",
             )
-        return identity.team
+        return f"{target}, in the team {identity.team.name}"
 
     async def _carry(self, app: App, place: Place | None, waiting: int) -> None:
         dry = self._terms.dry_run
@@ -223,11 +229,11 @@ def _is_scanned(issue: OutgoingIssue, pairs: Counterparts) -> bool:
     return sum(it.occurrence_count for it in pairs.of(issue)) >= issue.sessions
 
 
-def _mapped(place: Place | None, team: Team | None, waiting: int) -> str:
+def _mapped(place: Place | None, target: str | None, waiting: int) -> str:
     events = f"{waiting:,} events"
     if place:
         where = f"to the app {short(place.app_id)} of the project {short(place.project_id)}"
         return f"{events} and its issues' triage, {where}"
-    if team:
-        return f"{events} and its issues' triage, to the app that the import key is of, in the team {team.name}"
+    if target:
+        return f"{events} and its issues' triage, to {target}"
     return "it has no events, and was never carried"

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from owlmetry_mcp.carrying.report import Line, Outcome, Report, short
 from owlmetry_mcp.issues.errors import OwlmetryError
-from owlmetry_mcp.server.untrusted import on_a_line
+from owlmetry_mcp.issues.quoting import on_a_line
 
 MAX_SHOWN = 100
 """Lines of what was not carried; `--json` has more."""

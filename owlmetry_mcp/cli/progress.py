@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from owlmetry_mcp.server.untrusted import on_a_line
+from owlmetry_mcp.issues.quoting import on_a_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

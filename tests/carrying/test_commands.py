@@ -1,7 +1,11 @@
 """`push` and `pull` at the command line."""
 
 import json
+import os
+import pty
 import re
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
 from tests.carrying.ground import allow_all, event, held, take_in
 from tests.shell import Shell
+from tests.stdio import COMMAND
 from tests.world import SECRETS, HttpFace, World
 
 KEYS = {"OWLMETRY_API_KEY": SECRETS["agent"], "OWLMETRY_IMPORT_KEY": SECRETS["importer"]}
@@ -71,6 +76,24 @@ def test_its_report_is_json_where_that_is_asked_for(carried: Shell, http_face: H
     ]
     assert all(re.fullmatch("[0-9a-f]{8}", line[side]) for line in report["lines"] for side in ("here", "there")
                if side in line)  # fmt: skip
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(carried: Shell, http_face: HttpFace) -> None:
+    terminal, its_end = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "push", "--to", http_face.endpoint, "--store", str(carried.path)],
+        stdout=subprocess.PIPE, stderr=its_end, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    ) as process:  # fmt: skip
+        os.close(its_end)
+        shown = b""
+        with suppress(OSError):  # what a terminal says whose other end is closed
+            while read := os.read(terminal, 4096):
+                shown += read
+        assert process.stdout
+        assert process.stdout.read().startswith(b"Carried: 13 events")
+    os.close(terminal)
+    assert b"events of My app" in shown
+    assert b"triage of My app" in shown
 
 
 def test_a_push_that_does_not_come_to_its_end_fails(

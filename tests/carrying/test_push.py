@@ -1,9 +1,11 @@
 """A push: a store's events, statuses, comments and merges at a server, once each."""
 
+import gzip
 import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,7 +30,8 @@ from tests.carrying.ground import (
     told,
     whys,
 )
-from tests.world import SYMBOLS, FakeClock, HttpFace, World
+from tests.faults.proxy import Exchange, cut_before, faulty_proxy
+from tests.world import SECRETS, SYMBOLS, FakeClock, HttpFace, World
 
 HEAD = re.compile(r"^(.+) \((agent|user)\), \d{4}-\d\d-\d\d \d\d:\d\d UTC \[[0-9a-f]{8}\]:\n\n")
 REGRESSED = "regressed is what a server's own scan alone makes of an issue; there it is new"
@@ -137,13 +140,29 @@ async def test_events_without_a_client_event_id_are_known_when_they_come_again(
     assert len(held(server.store)["events"]) == 2
 
 
-async def test_batches_are_of_so_many_events_and_so_many_bytes(store: Store, server: World, line: Line) -> None:
+async def test_batches_are_of_so_many_events_and_so_many_bytes(
+    store: Store, server: World, http_face: HttpFace
+) -> None:
     stack = {"_error_stack": "é" * 16_000}  # 32 kB each
     long = [event("Long", f"long {number}", custom_attributes=stack) for number in range(70)]
     take_in(store, [event("Short", f"short {number}", "09:00:00", "info") for number in range(1_100)] + long)
-    report = await line.pushed(store)
+    sent: list[bytes] = []
+
+    def look(request: bytes) -> bool:
+        head, _, body = request.partition(b"\r\n\r\n")
+        if head.startswith(b"POST /v1/import"):
+            sent.append(gzip.decompress(body))
+        return False
+
+    async with faulty_proxy(urlsplit(http_face.endpoint).port or 0) as proxy:
+        proxy.applies, proxy.faults = look, [cut_before]
+        line = Line(f"http://127.0.0.1:{proxy.port}")
+        report = await line.pushed(store)
+        await line.aclose()
     assert told(report, "carried") == {"event": 1_170}
     assert len(held(server.store)["events"]) == 1_170
+    assert [len(json.loads(body)["events"]) for body in sent] == [1, 999, 131, 32, 7]
+    assert 1_000_000 < max(len(body) for body in sent) <= 1024 * 1024
 
 
 @pytest.mark.usefixtures("server")
@@ -335,6 +354,23 @@ async def test_keys_that_will_not_do_are_refused_before_anything_is_sent(
     with pytest.raises(OwlmetryError, match=why):
         await line.pushed(lived)
     assert held(server.store) == {"issues": [], "events": []}
+
+
+async def test_a_server_that_tells_an_import_key_nothing_of_itself_is_sent_events_nevertheless(
+    lived: Store, server: World, http_face: HttpFace
+) -> None:
+    async def forbidden(exchange: Exchange) -> None:
+        await exchange.respond(403, b'{"error": "Forbidden"}', "application/json")
+
+    watch = Unheard()
+    async with faulty_proxy(urlsplit(http_face.endpoint).port or 0) as proxy:
+        proxy.applies = lambda request: b"/whoami" in request and SECRETS["importer"].encode() in request
+        proxy.faults = [forbidden]
+        line = Line(f"http://127.0.0.1:{proxy.port}")
+        await line.pushed(lived, watch=watch)
+        await line.aclose()
+    assert watch.said[0].endswith("to the app that the import key is of, at https://owl.example.com.")
+    assert as_written(server.store) == as_carried(lived)
 
 
 async def test_events_need_an_import_key(lived: Store, server: World, line: Line) -> None:
