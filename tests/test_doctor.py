@@ -79,6 +79,7 @@ def by_subject(findings: list[Finding]) -> dict[str, Finding]:
 
 def test_each_setting_is_told_with_where_it_came_from(patient: Patient) -> None:
     patient.environment |= {"OWLMETRY_BACKEND": "live", "OWLMETRY_READ_ONLY": "yes"}
+    patient.environment["OWLMETRY_IMPORT_KEY"] = SECRETS["importer"]
     patient.flags |= {"call_timeout": "9.5", "tools": "whoami, merge"}
     file = patient.home / CONFIG_FILE
     file.parent.mkdir()
@@ -86,6 +87,7 @@ def test_each_setting_is_told_with_where_it_came_from(patient: Patient) -> None:
     said = {
         "backend": "live (from OWLMETRY_BACKEND)",
         "api_key": f"{AGENT} (from ~/{CONFIG_FILE})",
+        "import_key": f"owl_import_… ({len(SECRETS['importer'])} characters) (from OWLMETRY_IMPORT_KEY)",
         "endpoint": "https://api.owlmetry.com (by default)",
         "team": "none (by default)",
         "connect_timeout": "5 s (by default)",

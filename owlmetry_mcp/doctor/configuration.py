@@ -45,7 +45,7 @@ def shown(settings: Settings, name: str) -> str:
             return ", ".join(value)
         case float():
             return f"{value:g} s"
-        case str() if name == "api_key":
+        case str() if name in ("api_key", "import_key"):
             return described(value)
         case _:
             return str(value)

@@ -149,15 +149,17 @@ class Wire:
             FaultError: it got no answer of use.
             OwlmetryError: the server refused it.
         """
-        return answer_of(*await self.exchange(method, path, query=query, body=body, deadline=deadline))
+        parts = await self.exchange(method, path, query=query, body=body, packed=packed, deadline=deadline)
+        return answer_of(*parts)
 
-    async def exchange(
+    async def exchange(  # noqa: PLR0913 - likewise
         self,
         method: str,
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
+        packed: bytes | None = None,
         deadline: Deadline,
     ) -> tuple[httpx2.Response, bytes]:
         """What comes back from one request, whatever it says, and its content without the key.
