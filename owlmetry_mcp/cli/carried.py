@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from owlmetry_mcp.carrying.report import Line, Outcome, Report, short
 from owlmetry_mcp.issues.errors import OwlmetryError
@@ -11,19 +10,9 @@ from owlmetry_mcp.issues.quoting import on_a_line
 
 MAX_SHOWN = 100
 """Lines of what was not carried; `--json` has more."""
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ORDER = ("issue", "event", "occurrence", "merge", "status", "comment", "attachment")
 """Of what can be carried."""
 _PLURALS = {"status": "statuses", "country": "countries"}
-
-
-def warn_of_plain_http(endpoint: str) -> None:
-    parts = urlsplit(endpoint)
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        print(
-            f"owlmetry-mcp: warning: {endpoint} is not encrypted; whoever listens on the way reads the keys.",
-            file=sys.stderr,
-        )
 
 
 def conclude(report: Report, *, as_json: bool, dry_run: bool = False) -> None:

@@ -8,7 +8,8 @@ from owlmetry_mcp.backends.live import LiveBackend, Timeouts, Wire
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.carrying.pulling import Pull, Terms
 from owlmetry_mcp.carrying.report import Report
-from owlmetry_mcp.cli.carried import conclude, warn_of_plain_http
+from owlmetry_mcp.cli.backends import warn_if_in_clear
+from owlmetry_mcp.cli.carried import conclude
 from owlmetry_mcp.cli.progress import Counting
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.settings import Settings
@@ -17,7 +18,7 @@ from owlmetry_mcp.settings import Settings
 def pull(parsed: Namespace, settings: Settings) -> None:
     since = None if parsed.events_since is None else times.parameter("--events-since", parsed.events_since)
     terms = Terms(settings.endpoint, parsed.project, since)
-    warn_of_plain_http(settings.endpoint)
+    warn_if_in_clear(settings.endpoint)
     with Store(settings.store) as store, Counting() as watch:
         watch.say(f"Pulling from {settings.endpoint} into {settings.store}.")
 

@@ -10,7 +10,8 @@ from owlmetry_mcp.backends.store import outgoing
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.carrying.pushing import Push, Terms
 from owlmetry_mcp.carrying.report import Report
-from owlmetry_mcp.cli.carried import conclude, warn_of_plain_http
+from owlmetry_mcp.cli.backends import existing_store, warn_if_in_clear
+from owlmetry_mcp.cli.carried import conclude
 from owlmetry_mcp.cli.progress import Counting
 from owlmetry_mcp.issues.errors import InvalidInputError
 from owlmetry_mcp.settings import Settings
@@ -22,8 +23,8 @@ def push(parsed: Namespace, settings: Settings) -> None:
     if not 0 <= parsed.wait <= MAX_WAIT_SECONDS:
         raise InvalidInputError(f"--wait must be a number of seconds from 0 to {MAX_WAIT_SECONDS}")
     terms = Terms(settings.endpoint, parsed.app, parsed.wait, parsed.dry_run)
-    warn_of_plain_http(settings.endpoint)
-    with Store(settings.store) as store, Counting() as watch:
+    warn_if_in_clear(settings.endpoint)
+    with existing_store(settings) as store, Counting() as watch:
         _refuse_own_keys(store, settings)
 
         async def carried() -> Report:
