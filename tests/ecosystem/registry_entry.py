@@ -13,6 +13,8 @@ SERVER_JSON = ROOT / "server.json"
 NAME = "io.github.owlmetry-mcp/owlmetry-mcp"
 """Under the GitHub account that publishes it; see docs/releasing.md."""
 PACKAGE = "owlmetry-mcp"
+OF_OTHER_COMMANDS = ("import_key",)
+"""Settings that a server has no use for."""
 
 
 def entry() -> dict[str, Any]:
@@ -30,7 +32,7 @@ def entry() -> dict[str, Any]:
                 "version": __version__,
                 "runtimeHint": "uvx",
                 "transport": {"type": "stdio"},
-                "environmentVariables": [_variable(row) for row in rows()],
+                "environmentVariables": [_variable(row) for row in rows() if row.name not in OF_OTHER_COMMANDS],
             }
         ],
     }
