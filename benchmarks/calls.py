@@ -4,18 +4,15 @@ Calls of the two alternate, so that a machine that is busier at times shows in b
 grows with the store is told by the same calls of two servers, on stores of few issues and of many.
 """
 
-import platform
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from benchmarks import rows, shop, stores
+from benchmarks import alone, rows, shop, stores
 from benchmarks.agents import NOTHING, Agent
-from benchmarks.measured import pin
 from benchmarks.rows import Row
 from benchmarks.shop import BUSIEST, PROJECT, Size
 
@@ -32,15 +29,17 @@ Timed = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    store: Size
+class Sizes(alone.Sizes):
     few: Size
     many: Size
-    runs: int
+
+    def of(self, issues: int) -> Self:
+        store, few = shop.of(issues), shop.of(issues // 2)
+        return replace(self, store=store, few=few, many=store)
 
 
-SMALL = Sizes(Size(10_000, 200_000), Size(1_000, 20_000), Size(10_000, 200_000), 100)
-FULL = Sizes(Size(100_000, 2_000_000), Size(10_000, 200_000), Size(1_000_000, 2_000_000), 300)
+SMALL = Sizes(Size(10_000, 200_000), 100, Size(1_000, 20_000), Size(10_000, 200_000))
+FULL = Sizes(Size(100_000, 2_000_000), 300, Size(10_000, 200_000), Size(1_000_000, 2_000_000))
 
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Row]:
@@ -180,20 +179,7 @@ def _compared(what: str, ours: Timed, floor: Timed, limit: float | None, runs: i
 
 
 def main() -> None:
-    parser = ArgumentParser("python -m benchmarks.calls", description=__doc__, allow_abbrev=False)
-    stores.add_options(parser)
-    rows.add_option(parser)
-    parser.add_argument("--runs", type=int, metavar="N", help="how often each")
-    asked = parser.parse_args()
-    sizes = FULL if asked.full else SMALL
-    if asked.issues:
-        store, few = shop.of(asked.issues), shop.of(asked.issues // 2)
-        sizes = replace(sizes, store=store, few=few, many=store)
-    if asked.runs:
-        sizes = replace(sizes, runs=asked.runs)
-    print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")
-    with stores.folder(asked) as folder:
-        rows.keep(asked, rows.show(measure(sizes, folder)))
+    alone.run("calls", __doc__, SMALL, FULL, measure)
 
 
 if __name__ == "__main__":

@@ -4,22 +4,19 @@ Both keep one connection, and are called in turn. A bare request ends with the a
 """
 
 import asyncio
-import platform
 import time
-from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
 
 import httpx2
 
-from benchmarks import rows, shop, stores
-from benchmarks.measured import pin
+from benchmarks import alone, rows, shop, stores
+from benchmarks.alone import FULL, SMALL, Sizes
 from benchmarks.rest import ISSUES, serving
 from benchmarks.rows import Row
-from benchmarks.shop import BUSIEST, PROJECT, SECRET, Size
+from benchmarks.shop import BUSIEST, PROJECT, SECRET
 from owlmetry_mcp.backends.live import LiveBackend, Wire
 from owlmetry_mcp.issues.filters import IssueFilter
 
@@ -30,16 +27,6 @@ _WARM = 5
 Call = Callable[[], Awaitable[object]]
 _Pair = tuple[str, Call, Call, float | None]
 """What it is, ours, its floor, and how much of that it may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    store: Size
-    runs: int
-
-
-SMALL = Sizes(Size(10_000, 200_000), 100)
-FULL = Sizes(Size(100_000, 2_000_000), 500)
 
 
 def measure(sizes: Sizes, folder: Path) -> list[Row]:
@@ -107,19 +94,7 @@ async def _timed(call: Call) -> float:
 
 
 def main() -> None:
-    parser = ArgumentParser("python -m benchmarks.live", description=__doc__, allow_abbrev=False)
-    stores.add_options(parser)
-    rows.add_option(parser)
-    parser.add_argument("--runs", type=int, metavar="N", help="how often each")
-    asked = parser.parse_args()
-    sizes = FULL if asked.full else SMALL
-    if asked.issues:
-        sizes = replace(sizes, store=shop.of(asked.issues))
-    if asked.runs:
-        sizes = replace(sizes, runs=asked.runs)
-    print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")
-    with stores.folder(asked) as folder:
-        rows.keep(asked, rows.show(measure(sizes, folder)))
+    alone.run("live", __doc__, SMALL, FULL, measure)
 
 
 if __name__ == "__main__":

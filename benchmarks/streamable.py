@@ -3,34 +3,21 @@
 Each has a process and one connection, kept alive, and is called in turn.
 """
 
-import platform
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks import rows, shop, stores
+from benchmarks import alone, rows, stores
 from benchmarks.agents import META, NOTHING, RefusedError
-from benchmarks.measured import pin
+from benchmarks.alone import FULL, SMALL, Sizes
 from benchmarks.rest import Connection, serving
 from benchmarks.rows import Row
-from benchmarks.shop import PROJECT, Size
+from benchmarks.shop import PROJECT
 
 _LISTED = 50
 _WARM = 5
 _ACCEPT = "application/json, text/event-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    store: Size
-    runs: int
-
-
-SMALL = Sizes(Size(10_000, 200_000), 100)
-FULL = Sizes(Size(100_000, 2_000_000), 500)
 
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Row]:
@@ -63,19 +50,7 @@ def _timed(connection: Connection, tool: str, **arguments: object) -> float:
 
 
 def main() -> None:
-    parser = ArgumentParser("python -m benchmarks.streamable", description=__doc__, allow_abbrev=False)
-    stores.add_options(parser)
-    rows.add_option(parser)
-    parser.add_argument("--runs", type=int, metavar="N", help="how often each")
-    asked = parser.parse_args()
-    sizes = FULL if asked.full else SMALL
-    if asked.issues:
-        sizes = replace(sizes, store=shop.of(asked.issues))
-    if asked.runs:
-        sizes = replace(sizes, runs=asked.runs)
-    print(f"Python {platform.python_version()}, {pin()}, runs: {sizes.runs}\n")
-    with stores.folder(asked) as folder:
-        rows.keep(asked, rows.show(measure(sizes, folder)))
+    alone.run("streamable", __doc__, SMALL, FULL, measure)
 
 
 if __name__ == "__main__":
