@@ -389,6 +389,14 @@ def test_damage_anywhere_is_told_in_lines(scanned: Shell) -> None:
             assert scanned.errors.startswith(("owlmetry-mcp: The store ", "owlmetry-mcp: " + str(scanned.path), "The"))
 
 
+def test_damage_that_sqlite_itself_quotes_is_told(scanned: Shell, tmp_path: Path) -> None:
+    content = scanned.path.read_bytes()
+    scanned.path.write_bytes(content.replace(b"CREATE TABLE comments", b"CREATE TABLE \xff\xff\xff\xff\xff \xff\xff"))
+    for command in (("check",), ("backup", str(tmp_path / "copy.db")), ("projects", "list")):
+        scanned.run(*command, code=1)
+        assert f"The store {scanned.path} is damaged" in scanned.errors
+
+
 def test_what_is_no_store_is_told_and_none_is_made(shell: Shell, tmp_path: Path) -> None:
     shell.run("check", code=1)
     assert f"The store {shell.path} cannot be opened: No such file or directory" in shell.errors

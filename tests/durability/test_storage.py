@@ -111,7 +111,9 @@ def test_a_read_only_file_takes_writes_again_once_it_may_be_written(
     path.chmod(0o400)
     served = Served(face, path, *ground[1:])
     try:
-        served.refuses("cannot be written to. Nothing was changed; check the file's permissions")
+        served.refuses(
+            "cannot be written to. Nothing was changed; check the permissions of the file and of its directory"
+        )
         served.reads()
         path.chmod(0o600)
         served.comment("after")
@@ -126,7 +128,7 @@ def test_a_command_on_a_read_only_file_says_so(path: Path) -> None:
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == (
-        f"owlmetry-mcp: The store {path} cannot be written to. Nothing was changed; check the file's permissions.\n"
+        f"owlmetry-mcp: The store {path} cannot be written to. Nothing was changed; check the permissions of the file and of its directory.\n"
     )
 
 

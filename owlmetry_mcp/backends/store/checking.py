@@ -48,7 +48,7 @@ def _integrity(tx: Transaction, pragma: str = "integrity_check") -> Iterator[Fin
         for (said,) in tx.run(f"PRAGMA {pragma}"):
             if said != "ok":
                 yield from (Finding("wrong", line) for line in said.splitlines())
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF != sqlite3.SQLITE_CORRUPT:
             raise  # as `translated` has it, an error without a code is of a value that cannot be read
         yield Finding("wrong", f"{error}, beyond what can be looked at")

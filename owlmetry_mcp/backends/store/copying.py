@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from owlmetry_mcp.backends.store.file import open_as_it_is
-from owlmetry_mcp.backends.store.transactions import translated
+from owlmetry_mcp.backends.store.transactions import UNREADABLE, translated
 from owlmetry_mcp.issues.errors import InvalidInputError, StoreError
 
 PAGES_A_STEP = 2_560
@@ -143,7 +143,7 @@ def _verify(draft: Path, store: Path) -> None:
         # `immutable`: no log is made beside it.
         with contextlib.closing(sqlite3.connect(f"{draft.absolute().as_uri()}?immutable=1", uri=True)) as copy:
             found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         raise _damaged(store) from error
     if found != "ok":
         raise _damaged(store)

@@ -21,6 +21,9 @@ _LOOK_MS = 20
 """For so long SQLite looks every few milliseconds whether it may write; later only every 100."""
 _CHUNK = 500
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a file may end with: the latter where SQLite quotes damage in its message, which Python cannot read."""
+
 Item = TypeVar("Item")
 Parameters = Sequence[Any] | Mapping[str, Any]
 Clock = Callable[[], datetime]
@@ -124,7 +127,10 @@ _REMEDIES = {
     ),
     sqlite3.SQLITE_LOCKED: ("is locked by another program", "Nothing was changed; try again."),
     sqlite3.SQLITE_FULL: ("has no room to grow: the disk is full", "Nothing was changed; make room, then try again."),
-    sqlite3.SQLITE_READONLY: ("cannot be written to", "Nothing was changed; check the file's permissions."),
+    sqlite3.SQLITE_READONLY: (
+        "cannot be written to",
+        "Nothing was changed; check the permissions of the file and of its directory.",
+    ),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Check that the file and its directory exist and are yours."),
     sqlite3.SQLITE_IOERR: (
         "cannot be read or written: the disk reports an error",
@@ -142,10 +148,10 @@ _REMEDIES = {
 def translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         if isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):  # our own mistake, not the file's
             raise
-        # Without a code it is the module that could not read a value, as text that is not UTF-8.
+        # Without a code it is the module that could not read a value, as text that is not UTF-8, or what SQLite says.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         primary = code & 0xFF
         name = getattr(error, "sqlite_errorname", "")
