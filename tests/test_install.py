@@ -527,7 +527,7 @@ settings = pathlib.Path(os.environ["HOME"]) / ".claude.json"
 content = json.loads(settings.read_text()) if settings.exists() else {{}}
 with open(os.environ["CALLS"], "a") as calls:
     print(json.dumps(sys.argv[1:]), file=calls)
-if os.environ.get("FAILS"):
+if os.environ.get("FAILS") and sys.argv[2] in os.environ.get("FAILING", sys.argv[2]):
     sys.exit(os.environ["FAILS"])
 servers = content.setdefault("mcpServers", {{}})
 if sys.argv[2] == "add-json":
@@ -600,6 +600,18 @@ def test_what_it_lost_is_in_the_backup(
     assert backup.read_text() == before
     assert str(backup) in capsys.readouterr().err
     assert len(calls()) == 2
+
+
+def test_what_was_taken_out_for_another_is_put_back_when_that_fails(
+    person: Person, calls: Callable[[], list[list[str]]]
+) -> None:
+    person.run("install", "claude-code", "--read-only")
+    before = person.content("claude-code")
+    person.environment |= {"FAILS": "no way", "FAILING": "add-json"}
+    with pytest.raises(UnavailableError, match="`claude mcp add-json` failed"):
+        person.run("install", "claude-code", "--agent-name", "Night shift")
+    assert [call[1] for call in calls()] == ["add-json", "remove", "add-json"]
+    assert person.content("claude-code") == before
 
 
 def test_a_command_that_does_nothing_is_noticed(person: Person, place: Callable[..., Path]) -> None:
@@ -698,6 +710,10 @@ def test_a_reference_that_a_client_did_not_resolve_is_no_key() -> None:
         ('  "OWLMETRY_API_KEY": "${env:OWLMETRY_API_KEY}"', '  "OWLMETRY_API_KEY": "${env:OWLMETRY_API_KEY}"'),
         ('  "--header", "x-1234567890abcdefghijklmnop"', '  "--header", "…"'),
         (f'"args": ["{KEY}"]', '"args": ["…"]'),
+        ('"url": "https://mcp.example.com/s/NzA5Mz/mcp"', '"url": "https://mcp.example.com/…"'),
+        ('"url": "https://me:pw@mcp.example.com?token=abc"', '"url": "https://mcp.example.com/…"'),
+        ('"OWLMETRY_ENDPOINT": "https://owl.example.com:8080"', '"OWLMETRY_ENDPOINT": "https://owl.example.com:8080"'),
+        ('"--from", "git+https://owl.example.com/owls.git"', '"--from", "git+https://owl.example.com/owls.git"'),
         ('"command": "/opt/a1b2c3d4e5f6a7b8c9d0e1f2/x"', '"command": "/opt/a1b2c3d4e5f6a7b8c9d0e1f2/x"'),
     ],
 )

@@ -1,27 +1,26 @@
 """`owlmetry-mcp install` and `uninstall`: an MCP client's entry for this server, in the client's own settings."""
 
-import re
 import shlex
 import shutil
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from owlmetry_mcp.cli.entry_settings import environment_of
 from owlmetry_mcp.clients import editing, files, own_command, starting
 from owlmetry_mcp.clients.files import SettingsFile
 from owlmetry_mcp.clients.machine import Machine
 from owlmetry_mcp.clients.reading import Mention, mentions
-from owlmetry_mcp.clients.servers import KEY, Server, by_reference
+from owlmetry_mcp.clients.servers import DEFAULT_NAME, KEY, NAME, Server, by_reference
 from owlmetry_mcp.clients.showing import difference
 from owlmetry_mcp.clients.table import CLIENTS, PROJECT, USER, Client, Scope
-from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError
+from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError, UnavailableError
 from owlmetry_mcp.issues.parameters import shown
 from owlmetry_mcp.settings import Settings
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def install(parsed: Namespace, settings: Settings, machine: Machine | None = None) -> None:
@@ -66,7 +65,7 @@ class _Place:
     @property
     def arguments(self) -> list[str]:
         scope = [] if self.scope == USER else ["--scope", self.scope]
-        return [self.client.name, *scope, *([] if self.name == "owlmetry" else ["--name", self.name])]
+        return [self.client.name, *scope, *([] if self.name == DEFAULT_NAME else ["--name", self.name])]
 
 
 def _machine(parsed: Namespace) -> Machine:
@@ -79,7 +78,7 @@ def _place(parsed: Namespace, machine: Machine) -> _Place:
         InvalidInputError: the client has no such scope, or could not have such a name.
     """
     client: Client = CLIENTS[parsed.client]
-    if not _NAME.fullmatch(parsed.name):
+    if not NAME.fullmatch(parsed.name):
         allowed = "1 to 64 letters, digits, hyphens and underscores"
         raise InvalidInputError(f"--name must be {allowed}, not {shown(parsed.name)}")
     if parsed.scope not in client.files:
@@ -139,7 +138,7 @@ def _change(place: _Place, machine: Machine, parsed: Namespace, server: Server |
         return
     own = own_command.executable(place.client, place.scope, machine)
     if parsed.dry_run:
-        print(*difference(file.text, changed, str(place.path)), sep="\n")
+        print(*difference(file.text, changed, str(place.path)), sep="\n", flush=True)
         _tell(f"Nothing was changed; {f'{own} would be asked to' if own else 'without --dry-run, this would'}.")
         return
     files.refuse_read_only(file)
@@ -184,13 +183,26 @@ def _have_changed(place: _Place, file: SettingsFile, changed: str, own: Path, ma
         InvalidInputError: it did something else.
     """
     wanted = editing.entry_in(place.client, changed, place.name)
-    if editing.entry_in(place.client, file.text, place.name) is not None:
+    before = editing.entry_in(place.client, file.text, place.name)
+    if before is not None:
         own_command.run(own, own_command.removing(place.name), machine)
     if wanted is not None:
-        own_command.run(own, own_command.adding(place.name, wanted), machine)
+        try:
+            own_command.run(own, own_command.adding(place.name, wanted), machine)
+        except UnavailableError:
+            if before is not None:
+                _put_back(place, before)
+            raise
     found = editing.entry_in(place.client, files.read(place.path).text, place.name)
     if (found is None) != (wanted is None):
         raise InvalidInputError(f"{own} did not change {place.path}", f"See what `{own} mcp list` says.")
+
+
+def _put_back(place: _Place, entry: Mapping[str, Any]) -> None:
+    """What was taken out to make room for what then could not be put in."""
+    file = files.read(place.path)
+    text = editing.with_entry(place.client, file.text, place.name, entry)
+    files.replace(file, text, datetime.now().astimezone(), secret=False)
 
 
 def _report(place: _Place, file: SettingsFile, changed: str, server: Server | None, backup: Path | None) -> None:

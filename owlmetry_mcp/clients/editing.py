@@ -34,16 +34,23 @@ def with_server(client: Client, text: str, name: str, server: Server) -> str:
         ValueError: the text cannot be read, or not be changed safely.
     """
     old = entry_in(client, text, name) or {}
-    entry = _joined(client, old if is_ours(old) else {}, entry_of(client, server))
-    if client.toml:
-        return toml_text.with_table(text, client.section, name, entry)
-    changed = splicing.with_member(text, client.section, name, entry)
+    changed = with_entry(client, text, name, _joined(client, old if is_ours(old) else {}, entry_of(client, server)))
     if not client.asks:
         return changed
     asked = input_of(name)
     if f"${{input:{asked['id']}}}" in server.env.values():
         return splicing.with_element(changed, _INPUTS, asked)
     return splicing.without_element(changed, _INPUTS, asked["id"])
+
+
+def with_entry(client: Client, text: str, name: str, entry: Mapping[str, Any]) -> str:
+    """With that very entry.
+
+    Raises:
+        ValueError: as above.
+    """
+    put = toml_text.with_table if client.toml else splicing.with_member
+    return put(text, client.section, name, entry)
 
 
 def without_server(client: Client, text: str, name: str) -> str:

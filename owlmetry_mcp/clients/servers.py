@@ -10,6 +10,9 @@ from owlmetry_mcp.clients.table import Client
 
 PACKAGE = "owlmetry-mcp"
 KEY = "OWLMETRY_API_KEY"
+DEFAULT_NAME = "owlmetry"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""What an entry may be called, in any client."""
 _OURS = re.compile(r"owlmetry[-_]mcp(?:\.exe)?(?:[@=<>~\[ ].*)?", re.IGNORECASE)
 _REFERENCE = re.compile(
     r"\$\{(?:env:)?(?P<braced>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}"

@@ -9,6 +9,10 @@ _NAMED_SECRET = re.compile(
     re.IGNORECASE,
 )
 _SECRET = re.compile(r"(?<![\w/\\.-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9_-]{20,}(?![\w/\\.-])")
+_ADDRESS = re.compile(
+    r"""(?<![\w+])(?P<scheme>https?://)(?:[^\s"'/@]*@)?(?P<host>[^\s"'/?#]+)(?P<rest>[/?#][^\s"']+)?""", re.IGNORECASE
+)
+"""Many a server that is reached by one lets in whoever knows its path."""
 _REFERENCE = re.compile(r"""["'](?:\$\{[^}]*\}|\{env:[^}]*\})["']""")
 _MASK = "…"
 
@@ -23,7 +27,10 @@ def masked(text: str) -> str:
     named = _NAMED_SECRET.sub(
         lambda found: found[0] if _REFERENCE.fullmatch(found["value"]) else f'{found["name"]}"{_MASK}"', text
     )
-    return _SECRET.sub(_MASK, named)
+    addressed = _ADDRESS.sub(
+        lambda found: f"{found['scheme']}{found['host']}{f'/{_MASK}' if found['rest'] else ''}", named
+    )
+    return _SECRET.sub(_MASK, addressed)
 
 
 def printable(text: str) -> str:
