@@ -28,10 +28,11 @@ from owlmetry_mcp.backends.live.looking import Look
 from owlmetry_mcp.backends.live.looking import look as look_at_server
 from owlmetry_mcp.backends.store import administration, looking
 from owlmetry_mcp.backends.store.looking import CURRENT_VERSION
+from owlmetry_mcp.cli.doctor import document
 from owlmetry_mcp.doctor import stored
 from owlmetry_mcp.doctor.examination import PROBES, examine
 from owlmetry_mcp.doctor.findings import Finding
-from owlmetry_mcp.doctor.masking import masked
+from owlmetry_mcp.doctor.masking import masked, secrets_in
 from owlmetry_mcp.doctor.served import told
 from owlmetry_mcp.settings import CONFIG_FILE, Settings
 from tests.durability.privileges import obeying_permissions
@@ -215,10 +216,9 @@ def test_a_damaged_store_is_broken(stored_patient: Patient) -> None:
         file.write(b"\xff" * 64)
     found = by_subject(stored_patient.found("store"))["store.integrity"]
     assert found.what.startswith("it is damaged: ")
-    assert (found.state, found.remedy) == (
-        "broken",
-        "Restore a copy: `owlmetry-mcp backup --force STORE --store COPY`. `owlmetry-mcp check` says more.",
-    )
+    restoring = "`owlmetry-mcp backup --force ~/store.db --store COPY`"
+    remedy = f"Restore a copy, if there is one: {restoring}. `owlmetry-mcp check` says more."
+    assert (found.state, found.remedy) == ("broken", remedy)
 
 
 def test_a_store_without_one_of_its_tables_is_broken(stored_patient: Patient) -> None:
@@ -245,7 +245,7 @@ def test_a_store_that_others_may_read_is_a_warning(stored_patient: Patient) -> N
         "store.privacy",
         "warning",
         "others on this machine may use the file (644), and read what its tokens are signed with",
-        "chmod 600 '~/store.db'",
+        "chmod 600 '~/store.db'; its log follows it.",
     )
 
 
@@ -537,7 +537,8 @@ def test_a_certificate_that_nobody_vouches_for_is_broken_and_nothing_is_sent(pat
                 "server.tls",
                 "broken",
                 "the certificate is not trusted: self-signed certificate",
-                "Have whoever runs the server renew its certificate, or name the server as the certificate does.",
+                "If it is your own, or your own authority's, have this machine's system trust it;"
+                " else have whoever runs the server renew it, or name the server as it does.",
             ),
             KEY_IS_AGENTS,
         ]
@@ -586,6 +587,16 @@ def test_a_servers_answer_steers_no_terminal_and_says_no_key(patient: Patient, a
 # The whole
 
 
+def test_a_name_that_sounds_like_a_secrets_and_is_none_masks_no_path() -> None:
+    environment = {"GIT_AUTHOR_NAME": "frederick", "GIT_AUTH_TOKEN": "hunter22", "OWLMETRY_API_KEY": "owls"}
+    assert secrets_in(environment) == ["hunter22", "owls"]
+
+
+def test_a_key_in_another_settings_place_is_masked(patient: Patient) -> None:
+    patient.environment["OWLMETRY_PROJECT_ID"] = SECRETS["agent"]
+    assert document(patient.case().loaded, [])["settings"]["project_id"]["value"] == "owl_agent_…"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -632,7 +643,7 @@ def test_it_prints_a_line_for_each_finding_and_its_remedy_below(shell: Shell) ->
     assert printed.endswith(
         "round-trip\n"
         "  note     stdio             not tried, as the settings are wrong\n"
-        "                             → Correct them first."
+        "           → Correct them first."
     )
     assert "\x1b" not in printed
     assert shell.errors == "owlmetry-mcp: 1 thing is broken; see what is said of each\n"

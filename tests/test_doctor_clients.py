@@ -39,8 +39,9 @@ def program(patient: Patient, script: str, name: str = "owlmetry-mcp") -> str:
     return str(path)
 
 
-def anew(client: str) -> str:
-    return f"`owlmetry-mcp install {client}` writes it anew."
+def anew(client: str, name: str, *kept: str) -> str:
+    again = f"; give it again what it has of {', '.join(kept)}" if kept else ""
+    return f"`owlmetry-mcp install {client} --name {name}` writes it anew{again}."
 
 
 def elsewhere(patient: Patient) -> dict[str, str]:
@@ -93,7 +94,7 @@ def test_an_entry_gets_its_own_environment_and_the_clients_by_reference(patient:
             "broken",
             '"owls" in ~/.cursor/mcp.json (user) does not start: ~/bin/owlmetry-mcp --read-only:'
             " it ended without an answer",
-            anew("cursor"),
+            anew("cursor", "owls", KEY, "OWLMETRY_ENDPOINT"),
         ),
     ]
 
@@ -128,9 +129,21 @@ def test_an_entry_whose_program_is_gone_is_to_be_written_anew(patient: Patient) 
             "clients.gemini",
             "broken",
             f'"{name}" in ~/.gemini/settings.json (user) runs {command}, which is not there or cannot be run',
-            anew("gemini"),
+            anew("gemini", name),
         )
         for name, command in said.items()
+    ]
+
+
+def test_what_install_would_not_write_anew_is_put_right_otherwise(patient: Patient) -> None:
+    gone = {"command": "/gone/venv/bin/owlmetry-mcp"}
+    servers = {"owlmetry": gone, "my owls; rm -rf": gone}
+    patient.has(".claude.json", {"/a b/c": {"mcpServers": {"owls": gone}}}, section="projects")
+    patient.has("project/.cursor/mcp.json", servers)
+    assert [found.remedy for found in patient.found("clients")] == [
+        "`claude mcp remove --scope local owls`, in '/a b/c', takes it out: it goes before all others.",
+        "`owlmetry-mcp install cursor --scope project` writes it anew.",
+        "Correct it by hand, or take it out.",
     ]
 
 
@@ -145,7 +158,7 @@ def test_what_a_program_says_as_it_fails_is_told_without_its_secrets(patient: Pa
             "broken",
             '"owls" in ~/.cursor/mcp.json (user) does not start: ~/bin/owlmetry-mcp: it ended without an answer;'
             " it said last: first / using owl_agent_… and [a secret of 21 characters] / bad \\x1b[31m news",
-            anew("cursor"),
+            anew("cursor", "owls", KEY, "OWLMETRY_STORE"),
         )
     ]
 
@@ -165,7 +178,7 @@ def test_a_program_that_does_not_answer_as_a_server_is_not_waited_for(
     command = program(patient, f"trap '' PIPE; {script}")
     patient.has(".cursor/mcp.json", {"owls": {"command": command, "env": elsewhere(patient)}})
     (found,) = patient.found("clients")
-    assert (found.state, found.remedy) == ("broken", anew("cursor"))
+    assert (found.state, found.remedy) == ("broken", anew("cursor", "owls", "OWLMETRY_STORE"))
     assert said in found.what
 
 
@@ -187,11 +200,11 @@ def test_nothing_is_started_that_is_not_surely_ours_as_a_server(patient: Patient
     at = "in ~/.cursor/mcp.json (user)"
     arguments = f"{at} runs ~/bin/owlmetry-mcp with arguments that are not those of `owlmetry-mcp serve`"
     not_ours = "which is not surely owlmetry-mcp, and was not started"
-    if_ours = f"If it should be owlmetry-mcp: {anew('cursor')}"
+    if_ours = f"If it should be owlmetry-mcp: {anew('cursor', 'owlmetry-{} --force')}"
     assert patient.found("clients") == [
-        Finding("clients.cursor", "note", f'"owlmetry-a" {at} runs ~/bin/other, {not_ours}', if_ours),
-        Finding("clients.cursor", "note", f'"owlmetry-b" {at} runs sh, {not_ours}', if_ours),
-        *(Finding("clients.cursor", "broken", f'"{name}" {arguments}', anew("cursor")) for name in "cde"),
+        Finding("clients.cursor", "note", f'"owlmetry-a" {at} runs ~/bin/other, {not_ours}', if_ours.format("a")),
+        Finding("clients.cursor", "note", f'"owlmetry-b" {at} runs sh, {not_ours}', if_ours.format("b")),
+        *(Finding("clients.cursor", "broken", f'"{name}" {arguments}', anew("cursor", name)) for name in "cde"),
         Finding("clients.cursor", "note", f'"owlmetry-f" {at} goes to https://owl.example.com, and was not asked'),
     ]
     assert not mark.exists()

@@ -37,10 +37,12 @@ from owlmetry_mcp.doctor.case import Case
 from owlmetry_mcp.doctor.configuration import in_order, shown
 from owlmetry_mcp.doctor.examination import examine, worst
 from owlmetry_mcp.doctor.findings import Finding
+from owlmetry_mcp.doctor.masking import masked
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.settings import Loaded
 
 _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "broken": "bold red"}
+_STATE_WIDTH = max(map(len, _STYLES))
 
 
 def doctor(parsed: Namespace, loaded: Loaded) -> None:
@@ -63,7 +65,7 @@ def doctor(parsed: Namespace, loaded: Loaded) -> None:
 
 def document(loaded: Loaded, findings: Sequence[Finding]) -> dict[str, Any]:
     settings = {
-        name: {"value": shown(loaded.settings, name), "source": source.kind, "name": source.name}
+        name: {"value": masked(shown(loaded.settings, name)), "source": source.kind, "name": source.name}
         for name, source in in_order(loaded)
     }
     found = [asdict(finding) for finding in findings]
@@ -100,17 +102,20 @@ def _show(findings: Sequence[Finding]) -> None:
         _print(console, findings, width)
     for line in captured.get().splitlines():
         print(line.rstrip())
+    sys.stdout.flush()  # before what standard error says of it all
 
 
 def _print(console: Console, findings: Sequence[Finding], width: int) -> None:
     for group, found in groupby(findings, lambda finding: finding.group):
         console.print(Text(group, "bold"))
-        table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(width=max(map(len, _STYLES)))
-        table.add_column(width=width, no_wrap=True)
-        table.add_column(overflow="fold")
         for finding in found:
+            table = Table.grid(padding=(0, 2, 0, 0))
+            table.add_column(width=_STATE_WIDTH)
+            table.add_column(width=width, no_wrap=True)
+            table.add_column(overflow="fold")
             table.add_row(Text(finding.state, _STYLES[finding.state]), finding.name, finding.what)
-            if finding.remedy:
-                table.add_row("", "", Text(f"→ {finding.remedy}", "dim" if finding.state == "note" else ""))
-        console.print(Padding(table, (0, 0, 1, 2)))
+            console.print(Padding(table, (0, 0, 0, 2)))
+            if finding.remedy:  # on a line of its own, so that a command in it can be copied whole
+                remedy = Text(f"{' ' * (_STATE_WIDTH + 4)}→ {finding.remedy}", "dim" if finding.state == "note" else "")
+                console.print(remedy, soft_wrap=True)
+        console.print()

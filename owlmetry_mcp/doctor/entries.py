@@ -24,7 +24,7 @@ from mcp import Client
 
 from owlmetry_mcp.clients import starting
 from owlmetry_mcp.clients.reading import Mention, Unreadable, mentions
-from owlmetry_mcp.clients.servers import KEY
+from owlmetry_mcp.clients.servers import DEFAULT_NAME, KEY, NAME
 from owlmetry_mcp.doctor.case import Case
 from owlmetry_mcp.doctor.findings import Finding
 from owlmetry_mcp.doctor.invocations import arguments_of_ours, fetches
@@ -123,8 +123,18 @@ def _place(mention: Mention) -> str:
 
 
 def _install(mention: Mention) -> str:
+    """How to have such an entry again; what `install` would not write is left to the person."""
+    if not NAME.fullmatch(mention.name):
+        return "Correct it by hand, or take it out."
+    if mention.project is not None:
+        where = f"in {shlex.quote(mention.project)}"
+        return f"`claude mcp remove --scope local {mention.name}`, {where}, takes it out: it goes before all others."
     scope = " --scope project" if mention.scope == "project" else ""
-    return f"`owlmetry-mcp install {mention.client.name}{scope}` writes it anew."
+    name = "" if mention.name == DEFAULT_NAME else f" --name {mention.name}"
+    force = "" if mention.server.is_ours else " --force"
+    command = f"`owlmetry-mcp install {mention.client.name}{scope}{name}{force}` writes it anew"
+    kept = sorted(variable for variable in mention.server.env if variable.startswith("OWLMETRY_"))
+    return f"{command}; give it again what it has of {', '.join(kept)}." if kept else f"{command}."
 
 
 def _exposed_key(mention: Mention) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 _KEY = re.compile(r"(owl_(?:agent|client|import)_)([^\s\"'`,;(){}…]+)")
 _TOKEN = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}", re.ASCII)
-_NAMED_SO = re.compile(r"key|token|secret|passw|auth|credential", re.IGNORECASE)
+_NAMED_SO = re.compile(r"key|token|secret|passw|auth(?!or)|credential", re.IGNORECASE)
 _SHORTEST = 8
 """What is shorter is no secret worth the name, and may be part of any word."""
 

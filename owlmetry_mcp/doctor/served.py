@@ -18,7 +18,11 @@ from owlmetry_mcp.settings import crosses_network_in_clear
 _LONGEST_SECONDS = 10.0
 _SOON = timedelta(days=14)
 _MUCH_SECONDS = 60.0
-_NEW_CERTIFICATE = "Have whoever runs the server renew its certificate, or name the server as the certificate does."
+_NEW_CERTIFICATE = "Have whoever runs the server renew its certificate."
+_UNTRUSTED = (
+    "If it is your own, or your own authority's, have this machine's system trust it; else have whoever runs the server"
+    " renew it, or name the server as it does."
+)
 
 
 def server(case: Case) -> Iterator[Finding]:
@@ -66,7 +70,7 @@ def _reached(endpoint: str, seen: Look) -> Iterator[Finding]:
 def _transport(case: Case, seen: Look) -> Iterator[Finding]:
     endpoint = case.loaded.settings.endpoint
     if seen.untrusted is not None:
-        yield Finding("server.tls", "broken", f"the certificate is not trusted: {seen.untrusted}", _NEW_CERTIFICATE)
+        yield Finding("server.tls", "broken", f"the certificate is not trusted: {seen.untrusted}", _UNTRUSTED)
     elif crosses_network_in_clear(endpoint):
         what = "what is sent is not encrypted, and whoever listens on the way reads the key"
         yield Finding("server.tls", "warning", what, "Use an https address in OWLMETRY_ENDPOINT.")

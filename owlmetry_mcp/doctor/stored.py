@@ -88,7 +88,7 @@ def _privacy(path: Path) -> Iterator[Finding]:
     modes = [stat.S_IMODE(file.stat().st_mode) for file in files]
     if any(mode & _OTHERS for mode in modes):
         what = f"others on this machine may use the file ({max(modes):o}), and read what its tokens are signed with"
-        yield Finding("store.privacy", "warning", what, f"chmod 600 {shlex.join(map(str, files))}")
+        yield Finding("store.privacy", "warning", what, f"chmod 600 {shlex.quote(str(path))}; its log follows it.")
     else:
         yield Finding("store.privacy", "ok", "its owner's alone")
 
@@ -100,7 +100,8 @@ def _integrity(case: Case, path: Path, seen: Look) -> Iterator[Finding]:
         yield Finding("store.integrity", "note", what, "`owlmetry-mcp check` verifies all of it.")
     elif wrong:
         what = f"it is damaged: {'; '.join(wrong[:3])}{' …' if len(wrong) > 3 else ''}"  # noqa: PLR2004 - enough to see
-        remedy = "Restore a copy: `owlmetry-mcp backup --force STORE --store COPY`. `owlmetry-mcp check` says more."
+        restoring = f"`owlmetry-mcp backup --force {shlex.quote(str(path))} --store COPY`"
+        remedy = f"Restore a copy, if there is one: {restoring}. `owlmetry-mcp check` says more."
         yield Finding("store.integrity", "broken", what, remedy)
     elif seen.version == CURRENT_VERSION:
         yield Finding("store.integrity", "ok", "sound at a glance; `owlmetry-mcp check` verifies all of it")

@@ -128,7 +128,8 @@ def test_a_command_on_a_read_only_file_says_so(path: Path) -> None:
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode() == (
-        f"owlmetry-mcp: The store {path} cannot be written to. Nothing was changed; check the permissions of the file and of its directory.\n"
+        f"owlmetry-mcp: The store {path} cannot be written to."
+        " Nothing was changed; check the permissions of the file and of its directory.\n"
     )
 
 
