@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import ssl
 import subprocess
+import sysconfig
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -245,7 +246,7 @@ def test_a_store_that_others_may_read_is_a_warning(stored_patient: Patient) -> N
         "store.privacy",
         "warning",
         "others on this machine may use the file (644), and read what its tokens are signed with",
-        "chmod 600 '~/store.db'; its log follows it.",
+        "`chmod 600 '~/store.db'`; its log follows it.",
     )
 
 
@@ -648,6 +649,19 @@ def test_it_prints_a_line_for_each_finding_and_its_remedy_below(shell: Shell) ->
     assert "\x1b" not in printed
     assert shell.errors == "owlmetry-mcp: 1 thing is broken; see what is said of each\n"
     assert not shell.path.exists()
+
+
+def test_a_remedy_calls_us_as_we_can_be_called_here(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OWLMETRY_CONFIRM", "perhaps")
+    monkeypatch.setenv("PATH", "/nowhere")
+    command = Path(sysconfig.get_path("scripts"), "owlmetry-mcp")
+    assert f"→ `{command} install CLIENT` adds it to one." in shell.run("doctor", code=1)
+    monkeypatch.setenv("PATH", str(command.parent))
+    assert "→ `owlmetry-mcp install CLIENT` adds it to one." in shell.run("doctor", code=1)
 
 
 def test_as_json_it_is_one_document_and_all_is_well(imported: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -286,7 +286,7 @@ def test_a_strangers_project_is_shown_no_key(patient: Patient) -> None:
     [
         (
             ".cursor/mcp.json", 0o644, "(user) has the key in it, and others on this machine can read the file (644)",
-            "chmod 600 ~/.cursor/mcp.json; better, name it by reference to the environment.",
+            "`chmod 600 ~/.cursor/mcp.json`; better, name it by reference to the environment.",
         ),
         (
             "project/.cursor/mcp.json", 0o600, "(project) has the key in it, and a project's files are shared",
@@ -316,7 +316,7 @@ def test_an_entry_of_another_store_is_noted_with_how_to_look_at_that(patient: Pa
         "clients.cursor",
         "note",
         '"owls" in ~/.cursor/mcp.json (user) uses another store than is looked at here: /srv/the store.db',
-        "To look at it: owlmetry-mcp doctor --backend store --store '/srv/the store.db'",
+        "To look at it: `owlmetry-mcp doctor --backend store --store '/srv/the store.db'`.",
     )
 
 

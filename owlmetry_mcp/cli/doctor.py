@@ -16,11 +16,13 @@ the settings. `what` and `remedy` are prose for people and change; `remedy` may 
 import io
 import json
 import logging
+import shlex
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import asdict
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -32,13 +34,15 @@ from rich.text import Text
 
 from owlmetry_mcp import __version__
 from owlmetry_mcp.cli.parser import parser
+from owlmetry_mcp.clients import starting
 from owlmetry_mcp.clients.machine import Machine
+from owlmetry_mcp.clients.servers import PACKAGE
 from owlmetry_mcp.doctor.case import Case
 from owlmetry_mcp.doctor.configuration import in_order, shown
 from owlmetry_mcp.doctor.examination import examine, worst
 from owlmetry_mcp.doctor.findings import Finding
 from owlmetry_mcp.doctor.masking import masked
-from owlmetry_mcp.issues.errors import OwlmetryError
+from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError
 from owlmetry_mcp.settings import Loaded
 
 _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "broken": "bold red"}
@@ -53,7 +57,7 @@ def doctor(parsed: Namespace, loaded: Loaded) -> None:
     machine = Machine(sys.platform, Path.home(), Path.cwd(), parsed.environment)
     case = Case(loaded, machine, flags_of, start_project_entries=parsed.start_project_entries)
     with _quiet(), Console(stderr=True).status("Looking …"):
-        findings = examine(case)
+        findings = [replace(finding, remedy=_by_path(finding.remedy, machine)) for finding in examine(case)]
     if parsed.json:
         print(json.dumps(document(loaded, findings), indent=2))
     else:
@@ -61,6 +65,15 @@ def doctor(parsed: Namespace, loaded: Loaded) -> None:
     broken = sum(finding.state == "broken" for finding in findings)
     if broken:
         raise OwlmetryError(f"{broken} {'thing is' if broken == 1 else 'things are'} broken; see what is said of each")
+
+
+def _by_path(remedy: str, machine: Machine) -> str:
+    """With our command as it can be called here: many who run it have it on no PATH."""
+    if f"`{PACKAGE} " not in remedy or shutil.which(PACKAGE, path=machine.environment.get("PATH", "")):
+        return remedy
+    with suppress(InvalidInputError):  # nothing that would last
+        return remedy.replace(f"`{PACKAGE} ", f"`{shlex.join(starting.words(machine, starting.Running.now()))} ")
+    return remedy
 
 
 def document(loaded: Loaded, findings: Sequence[Finding]) -> dict[str, Any]:

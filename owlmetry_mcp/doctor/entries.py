@@ -148,7 +148,7 @@ def _exposed_key(mention: Mention) -> Iterator[Finding]:
         yield Finding(_subject(mention), "warning", what, f"Revoke the key if they were, and {better}.")
     elif sys.platform != "win32" and (mode := stat.S_IMODE(mention.path.stat().st_mode)) & _READERS:
         what = f"{_place(mention)} has the key in it, and others on this machine can read the file ({mode:o})"
-        remedy = f"chmod 600 {shlex.quote(str(mention.path))}; better, {better}."
+        remedy = f"`chmod 600 {shlex.quote(str(mention.path))}`; better, {better}."
         yield Finding(_subject(mention), "warning", what, remedy)
 
 
@@ -176,7 +176,7 @@ def _elsewhere(case: Case, mention: Mention, theirs: Settings) -> Iterator[Findi
     ours = case.loaded.settings
     if theirs.backend == "store" and (ours.backend, ours.store) != ("store", theirs.store):
         what = f"{_place(mention)} uses another store than is looked at here: {theirs.store}"
-        remedy = f"To look at it: owlmetry-mcp doctor --backend store --store {shlex.quote(str(theirs.store))}"
+        remedy = f"To look at it: `owlmetry-mcp doctor --backend store --store {shlex.quote(str(theirs.store))}`."
         yield Finding(_subject(mention), "note", what, remedy)
     if theirs.backend == "live" and (ours.backend, ours.endpoint) != ("live", theirs.endpoint):
         what = f"{_place(mention)} uses another server than is looked at here: {theirs.endpoint}"

@@ -88,7 +88,7 @@ def _privacy(path: Path) -> Iterator[Finding]:
     modes = [stat.S_IMODE(file.stat().st_mode) for file in files]
     if any(mode & _OTHERS for mode in modes):
         what = f"others on this machine may use the file ({max(modes):o}), and read what its tokens are signed with"
-        yield Finding("store.privacy", "warning", what, f"chmod 600 {shlex.quote(str(path))}; its log follows it.")
+        yield Finding("store.privacy", "warning", what, f"`chmod 600 {shlex.quote(str(path))}`; its log follows it.")
     else:
         yield Finding("store.privacy", "ok", "its owner's alone")
 
