@@ -647,7 +647,7 @@ def test_it_prints_a_line_for_each_finding_and_its_remedy_below(shell: Shell) ->
         "           → Correct them first."
     )
     assert "\x1b" not in printed
-    assert shell.errors == "owlmetry-mcp: 1 thing is broken; see what is said of each\n"
+    assert shell.errors == "owlmetry-mcp: broken, each with its remedy above: settings.log_level\n"
     assert not shell.path.exists()
 
 

@@ -62,9 +62,8 @@ def doctor(parsed: Namespace, loaded: Loaded) -> None:
         print(json.dumps(document(loaded, findings), indent=2))
     else:
         _show(findings)
-    broken = sum(finding.state == "broken" for finding in findings)
-    if broken:
-        raise OwlmetryError(f"{broken} {'thing is' if broken == 1 else 'things are'} broken; see what is said of each")
+    if broken := [finding.subject for finding in findings if finding.state == "broken"]:
+        raise OwlmetryError(f"broken, each with its remedy above: {', '.join(dict.fromkeys(broken))}")
 
 
 def _by_path(remedy: str, machine: Machine) -> str:
