@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from owlmetry_mcp.cli.doctor import flags_of
+from owlmetry_mcp.cli.entry_settings import flags_of
 from owlmetry_mcp.clients.machine import Machine
 from owlmetry_mcp.doctor.case import Case
 from owlmetry_mcp.doctor.examination import PROBES, examine

@@ -12,9 +12,9 @@ from owlmetry_mcp import __version__
 from owlmetry_mcp.backends.store import administration
 from owlmetry_mcp.backends.store.backend import acting_as_local_agent
 from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.clients.invocations import arguments_of_ours
 from owlmetry_mcp.doctor import entries
 from owlmetry_mcp.doctor.findings import Finding
-from owlmetry_mcp.doctor.invocations import arguments_of_ours
 from tests.examined import Patient
 from tests.test_scan import old_store
 from tests.world import SECRETS, FakeClock, HttpFace, World
@@ -39,9 +39,8 @@ def program(patient: Patient, script: str, name: str = "owlmetry-mcp") -> str:
     return str(path)
 
 
-def anew(client: str, name: str, *kept: str) -> str:
-    again = f"; give it again what it has of {', '.join(kept)}" if kept else ""
-    return f"`owlmetry-mcp install {client} --name {name}` writes it anew{again}."
+def anew(client: str, name: str) -> str:
+    return f"`owlmetry-mcp install {client} --name {name}` writes it anew."
 
 
 def elsewhere(patient: Patient) -> dict[str, str]:
@@ -94,7 +93,7 @@ def test_an_entry_gets_its_own_environment_and_the_clients_by_reference(patient:
             "broken",
             '"owls" in ~/.cursor/mcp.json (user) does not start: ~/bin/owlmetry-mcp --read-only:'
             " it ended without an answer",
-            anew("cursor", "owls", KEY, "OWLMETRY_ENDPOINT"),
+            anew("cursor", "owls"),
         ),
     ]
 
@@ -158,7 +157,7 @@ def test_what_a_program_says_as_it_fails_is_told_without_its_secrets(patient: Pa
             "broken",
             '"owls" in ~/.cursor/mcp.json (user) does not start: ~/bin/owlmetry-mcp: it ended without an answer;'
             " it said last: first / using owl_agent_… and [a secret of 21 characters] / bad \\x1b[31m news",
-            anew("cursor", "owls", KEY, "OWLMETRY_STORE"),
+            anew("cursor", "owls"),
         )
     ]
 
@@ -178,7 +177,7 @@ def test_a_program_that_does_not_answer_as_a_server_is_not_waited_for(
     command = program(patient, f"trap '' PIPE; {script}")
     patient.has(".cursor/mcp.json", {"owls": {"command": command, "env": elsewhere(patient)}})
     (found,) = patient.found("clients")
-    assert (found.state, found.remedy) == ("broken", anew("cursor", "owls", "OWLMETRY_STORE"))
+    assert (found.state, found.remedy) == ("broken", anew("cursor", "owls"))
     assert said in found.what
 
 

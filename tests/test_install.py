@@ -206,6 +206,9 @@ def test_vs_code_asks_for_the_key_and_forgets_the_question_with_the_entry(person
     assert person.content("vscode")["inputs"] == [*before["inputs"], asked]
     del person.environment["OWLMETRY_API_KEY"]
     person.run("install", "vscode")
+    assert person.content("vscode")["inputs"] == [*before["inputs"], asked], "the entry goes on as it was"
+    person.run("install", "vscode", "--store", "/s.db")
+    assert person.entry("vscode")["env"] == {"OWLMETRY_STORE": "/s.db"}
     assert person.content("vscode")["inputs"] == before["inputs"]
     person.run("uninstall", "vscode")
     assert person.content("vscode") == before
@@ -274,9 +277,9 @@ def test_settings_that_were_given_are_in_the_entry_and_no_others(person: Person)
     person.run("install", "gemini", "--backend", "live", "--store", "a.db")
     live = {"OWLMETRY_BACKEND": "live", "OWLMETRY_STORE": str(Path.cwd() / "a.db")}
     assert person.entry("gemini")["env"] == live
-    said = person.run("install", "cursor")
-    assert '-        "OWLMETRY_AGENT_NAME": "Night shift",' in said
-    assert "env" not in person.entry("cursor")
+    before = person.entry("cursor")
+    assert "Nothing was changed" in person.run("install", "cursor")
+    assert person.entry("cursor") == before
 
 
 def test_a_data_directory_of_ones_own_is_named_since_clients_may_not_know_it(
@@ -292,7 +295,8 @@ def test_an_entry_of_ours_is_brought_up_to_date_and_keeps_what_else_it_says(pers
     old = {
         "trust": True,
         "command": "/gone/owlmetry-mcp",
-        "env": {"HTTP_PROXY": "x", "OWLMETRY_READ_ONLY": "true", "OWLMETRY_API_KEY": KEY},
+        "args": ["serve", "--tools", "whoami", "--agent-name", "Day shift"],
+        "env": {"HTTP_PROXY": "x", "OWLMETRY_READ_ONLY": "true", "OWLMETRY_API_KEY": KEY, "OWLMETRY_STORE": "/old.db"},
         "timeout": 5,
     }
     person.put("gemini", json.dumps({"mcpServers": {"owlmetry": old}}, indent=2))
@@ -301,7 +305,14 @@ def test_an_entry_of_ours_is_brought_up_to_date_and_keeps_what_else_it_says(pers
     assert person.entry("gemini") == {
         "trust": True,
         "command": COMMAND[0],
-        "env": {"HTTP_PROXY": "x", "OWLMETRY_AGENT_NAME": "Night shift"},
+        "env": {
+            "HTTP_PROXY": "x",
+            "OWLMETRY_READ_ONLY": "true",
+            "OWLMETRY_API_KEY": KEY,
+            "OWLMETRY_STORE": "/old.db",
+            "OWLMETRY_TOOLS": "whoami",
+            "OWLMETRY_AGENT_NAME": "Night shift",
+        },
         "timeout": 5,
         **args,
     }
@@ -323,6 +334,21 @@ def test_another_servers_entry_is_replaced_or_taken_out_by_force_alone(person: P
     path.write_text(before)
     person.run("uninstall", "cursor", "--force")
     assert person.content("cursor") == {"mcpServers": {"x": {}}}
+
+
+@pytest.mark.parametrize("env", [{"OWLMETRY_API_KEY": KEY}, {"FOO_TOKEN": "opaque"}])
+def test_an_entry_with_a_secret_is_on_no_command_line(person: Person, env: dict[str, str]) -> None:
+    called = person.home / "called"
+    claude = person.home / "bin" / "claude"
+    claude.parent.mkdir(parents=True)
+    claude.write_text(f'#!/bin/sh\necho "$@" >> {called}\n')
+    claude.chmod(0o755)
+    person.environment["PATH"] = str(claude.parent)
+    old = {"type": "stdio", "command": "/gone/owlmetry-mcp", "args": [], "env": env}
+    person.put("claude-code", json.dumps({"mcpServers": {"owlmetry": old}}))
+    person.run("install", "claude-code", "--read-only")
+    assert person.entry("claude-code")["env"] == {**env, "OWLMETRY_READ_ONLY": "true"}
+    assert not called.exists()
 
 
 def test_two_names_are_two_entries(person: Person) -> None:

@@ -13,15 +13,14 @@ With `--json`, one document on standard output, whose names stay as they are:
 the settings. `what` and `remedy` are prose for people and change; `remedy` may be empty.
 """
 
-import io
 import json
 import logging
 import shlex
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
@@ -33,7 +32,7 @@ from rich.table import Table
 from rich.text import Text
 
 from owlmetry_mcp import __version__
-from owlmetry_mcp.cli.parser import parser
+from owlmetry_mcp.cli.entry_settings import flags_of
 from owlmetry_mcp.clients import starting
 from owlmetry_mcp.clients.machine import Machine
 from owlmetry_mcp.clients.servers import PACKAGE
@@ -82,16 +81,6 @@ def document(loaded: Loaded, findings: Sequence[Finding]) -> dict[str, Any]:
     }
     found = [asdict(finding) for finding in findings]
     return {"version": __version__, "state": worst(findings), "settings": settings, "findings": found}
-
-
-def flags_of(arguments: Sequence[str]) -> Mapping[str, Any] | None:
-    """See `doctor.case.FlagsOf`."""
-    try:
-        with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
-            parsed = parser().parse_args(arguments)
-    except SystemExit:
-        return None
-    return vars(parsed) if parsed.command == "serve.serve" and not getattr(parsed, "http", False) else None
 
 
 @contextmanager

@@ -10,12 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from owlmetry_mcp.cli.entry_settings import environment_of
+from owlmetry_mcp.cli.entry_settings import environment_of, variables_of
 from owlmetry_mcp.clients import editing, files, own_command, starting
 from owlmetry_mcp.clients.files import SettingsFile
+from owlmetry_mcp.clients.invocations import arguments_of_ours
 from owlmetry_mcp.clients.machine import Machine
 from owlmetry_mcp.clients.reading import Mention, mentions
-from owlmetry_mcp.clients.servers import DEFAULT_NAME, KEY, NAME, Server, by_reference
+from owlmetry_mcp.clients.servers import DEFAULT_NAME, KEY, NAME, Server, by_reference, server_of
 from owlmetry_mcp.clients.showing import difference
 from owlmetry_mcp.clients.table import CLIENTS, PROJECT, USER, Client, Scope
 from owlmetry_mcp.issues.errors import InvalidInputError, OwlmetryError, UnavailableError
@@ -136,7 +137,8 @@ def _change(place: _Place, machine: Machine, parsed: Namespace, server: Server |
         what = f"has {place.name} already" if server else f"has no {place.name}"
         _tell(f"{place.client.title} {what}: {place.path}. Nothing was changed.")
         return
-    own = own_command.executable(place.client, place.scope, machine)
+    wanted = editing.entry_in(place.client, changed, place.name)
+    own = own_command.executable(place.client, place.scope, machine, wanted)
     if parsed.dry_run:
         print(*difference(file.text, changed, str(place.path)), sep="\n", flush=True)
         _tell(f"Nothing was changed; {f'{own} would be asked to' if own else 'without --dry-run, this would'}.")
@@ -168,7 +170,10 @@ def _changed(place: _Place, file: SettingsFile, server: Server | None, *, force:
             raise InvalidInputError(f'"{place.name}" in {place.path} is another server\'s entry', hint)
         if server is None:
             return editing.without_server(place.client, text, place.name)
-        return editing.with_server(place.client, text, place.name, server)
+        before = server_of(entry)
+        arguments = arguments_of_ours(before.words) if before else None
+        said = variables_of(arguments) if arguments else {}
+        return editing.with_server(place.client, text, place.name, server, said)
     except ValueError as error:
         raise InvalidInputError(
             f"{place.path}: {error}", "Mend that, and run this again; nothing was changed."

@@ -1,6 +1,8 @@
 """A client's file with our entry in it, or without: texts in, texts out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from owlmetry_mcp.clients import splicing, toml_text
@@ -8,7 +10,6 @@ from owlmetry_mcp.clients.jsonc import scan
 from owlmetry_mcp.clients.servers import Server, entry_of, input_of, server_of
 from owlmetry_mcp.clients.table import Client
 
-_OURS = "OWLMETRY_"
 _INPUTS = "inputs"
 
 
@@ -27,14 +28,21 @@ def entry_in(client: Client, text: str, name: str) -> Mapping[str, Any] | None:
     return entry if isinstance(entry, Mapping) else {}
 
 
-def with_server(client: Client, text: str, name: str, server: Server) -> str:
-    """What an entry of ours says besides, as which tools may be used unasked, it goes on saying.
+def with_server(
+    client: Client, text: str, name: str, server: Server, said: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """What an entry of ours says besides, as which tools may be used unasked, it goes on saying; what its arguments
+    said, as variables, too.
 
     Raises:
         ValueError: the text cannot be read, or not be changed safely.
     """
     old = entry_in(client, text, name) or {}
-    changed = with_entry(client, text, name, _joined(client, old if is_ours(old) else {}, entry_of(client, server)))
+    if not is_ours(old):
+        old = {}
+    if before := server_of(old):
+        server = server.carrying_on(replace(before, env={**before.env, **said}))
+    changed = with_entry(client, text, name, _joined(client, old, entry_of(client, server)))
     if not client.asks:
         return changed
     asked = input_of(name)
@@ -68,16 +76,10 @@ def without_server(client: Client, text: str, name: str) -> str:
 def _joined(client: Client, old: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """The new entry, with what the old one says of things that are not ours to say, in the old order."""
     said = {*client.fixed, "command", "args", "env_vars", client.env_key}
-    env = {**_others(old.get(client.env_key)), **new.get(client.env_key, {})}
     entry = {key: value for key, value in old.items() if key not in said} | new
-    for key, value in (("args", new.get("args", [])), (client.env_key, env)):
-        if value or old.get(key) == value:  # Claude Code writes empty ones
-            entry[key] = value
+    empty: tuple[tuple[str, object], ...] = (("args", []), (client.env_key, {}))
+    entry |= {key: value for key, value in empty if key not in new and old.get(key) == value}  # as Claude Code writes
     return {key: entry[key] for key in (*(key for key in old if key in entry), *entry)}
-
-
-def _others(env: object) -> dict[str, Any]:
-    return {key: value for key, value in env.items() if not key.startswith(_OURS)} if isinstance(env, Mapping) else {}
 
 
 def is_ours(entry: Mapping[str, Any]) -> bool:

@@ -8,20 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from owlmetry_mcp.clients.machine import Machine
+from owlmetry_mcp.clients.servers import KEY, server_of
 from owlmetry_mcp.clients.table import USER, Client, Scope
 from owlmetry_mcp.issues.errors import UnavailableError
 
 _SECONDS = 60.0
 
 
-def executable(client: Client, scope: Scope, machine: Machine) -> Path | None:
-    """Where it is, if the client is to be told by it. On Windows a script of npm's would garble JSON."""
-    if client.name != "claude-code" or scope != USER:
+def executable(client: Client, scope: Scope, machine: Machine, entry: Mapping[str, Any] | None) -> Path | None:
+    """Where it is, if the client is to be told by it of that entry, or to take one out.
+
+    Others can read command lines, so an entry that may hold a secret is not handed over on one. On Windows a script of
+    npm's would garble JSON.
+    """
+    if client.name != "claude-code" or scope != USER or (entry and _may_hold_a_secret(entry)):
         return None
     found = shutil.which(client.executable, path=machine.environment.get("PATH", ""))
     if found is None or (machine.platform == "win32" and not found.lower().endswith(".exe")):
         return None
     return Path(found)
+
+
+def _may_hold_a_secret(entry: Mapping[str, Any]) -> bool:
+    server = server_of(entry)
+    values = server.environment({})[0] if server else {}
+    return any(name == KEY or not name.startswith("OWLMETRY_") for name in values)
 
 
 def adding(name: str, entry: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ DEFAULT_NAME = "owlmetry"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What an entry may be called, in any client."""
 _OURS = re.compile(r"owlmetry[-_]mcp(?:\.exe)?(?:[@=<>~\[ ].*)?", re.IGNORECASE)
+_WHERE = frozenset({KEY, *(f"OWLMETRY_{name}" for name in ("BACKEND", "STORE", "ENDPOINT", "TEAM"))})
 _REFERENCE = re.compile(
     r"\$\{(?:env:)?(?P<braced>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}"
     r"|\{env:(?P<bare>[A-Za-z_]\w*)\}"
@@ -35,6 +36,17 @@ class Server:
     def is_ours(self) -> bool:
         """Whether it starts owlmetry-mcp, itself or through uvx, pipx or Python."""
         return any(_OURS.fullmatch(PureWindowsPath(PurePath(word).name).name) for word in self.words)
+
+    def carrying_on(self, before: "Server") -> "Server":
+        """With the settings that an entry had before, but for those that are given now.
+
+        Where the issues are and whose key asks is one: of these all are new, or none.
+        """
+        given = {*self.env, *self.forwarded}
+        gone = given | _WHERE if given & _WHERE else given
+        kept = {name: value for name, value in before.env.items() if name not in gone}
+        forwarded = (name for name in before.forwarded if name not in gone)
+        return replace(self, env={**kept, **self.env}, forwarded=(*forwarded, *self.forwarded))
 
     def environment(self, environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
         """What it is started with besides the client's own, and the names of the values that only the client knows."""

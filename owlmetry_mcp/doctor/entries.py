@@ -23,11 +23,11 @@ import anyio
 from mcp import Client
 
 from owlmetry_mcp.clients import starting
+from owlmetry_mcp.clients.invocations import arguments_of_ours, fetches
 from owlmetry_mcp.clients.reading import Mention, Unreadable, mentions
 from owlmetry_mcp.clients.servers import DEFAULT_NAME, KEY, NAME
 from owlmetry_mcp.doctor.case import Case
 from owlmetry_mcp.doctor.findings import Finding
-from owlmetry_mcp.doctor.invocations import arguments_of_ours, fetches
 from owlmetry_mcp.doctor.masking import masked, secrets_in
 from owlmetry_mcp.doctor.talking import Command, NotStartedError, talk
 from owlmetry_mcp.settings import Settings, look
@@ -132,9 +132,7 @@ def _install(mention: Mention) -> str:
     scope = " --scope project" if mention.scope == "project" else ""
     name = "" if mention.name == DEFAULT_NAME else f" --name {mention.name}"
     force = "" if mention.server.is_ours else " --force"
-    command = f"`owlmetry-mcp install {mention.client.name}{scope}{name}{force}` writes it anew"
-    kept = sorted(variable for variable in mention.server.env if variable.startswith("OWLMETRY_"))
-    return f"{command}; give it again what it has of {', '.join(kept)}." if kept else f"{command}."
+    return f"`owlmetry-mcp install {mention.client.name}{scope}{name}{force}` writes it anew."
 
 
 def _exposed_key(mention: Mention) -> Iterator[Finding]:

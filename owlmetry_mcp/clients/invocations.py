@@ -1,4 +1,4 @@
-"""What a command of a client's entry would run: ours is started to see whether it starts, and nothing else is."""
+"""What a command of a client's entry would run: whether it is surely ours, and with which arguments."""
 
 import re
 from collections.abc import Sequence
