@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
@@ -263,9 +264,28 @@ def test_wrong_keys_shown_all_at_once_wait_for_one_another(world: World) -> None
 
     brake = LoginBrake(clock=lambda: 0.0, sleep=sleep)
     http = TestClient(create_app(partial(acting_as, world.store), names=HostNames(["testserver"]), brake=brake))
-    for _ in range(5 + 4):
+    for _ in range(5 + 6):
         http.get("/v1/projects", headers={"Authorization": "Bearer owl_agent_wrong"})
-    assert waits == [0.25, 0.75, 1.75, 3.75]
+    assert waits == [0.25, 0.75, 1.75, 3.75, 5.0, 5.0]
+
+
+async def test_of_wrong_keys_shown_all_at_once_so_many_wait_and_the_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(LoginBrake, "MAX_WAITING", 2)
+    brake = LoginBrake(clock=lambda: 0.0, sleep=lambda _: anyio.sleep_forever())
+    for _ in range(LoginBrake.FREE_FAILURES):
+        await brake.failed("10.0.0.1")
+    async with anyio.create_task_group() as waiting:
+        for _ in range(2):
+            waiting.start_soon(brake.failed, "10.0.0.1")
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(5):
+            await brake.failed("10.0.0.1")
+        waiting.cancel_scope.cancel()
+    with anyio.move_on_after(0) as waited:
+        await brake.failed("10.0.0.1")
+    assert waited.cancelled_caught
 
 
 @pytest.mark.parametrize(

@@ -46,13 +46,17 @@ def _is_address(text: str) -> bool:
 
 
 class LoginBrake:
-    """Slows the answers to wrong credentials from an address that keeps showing them; right ones are never slowed."""
+    """Slows the answers to wrong credentials from an address that keeps showing them; right ones are never slowed.
+
+    Only so many wait at a time: whoever showed more would hold as many connections, for as long as all of them wait.
+    """
 
     FREE_FAILURES = 5
     FORGET_SECONDS = 300.0
     STEP_SECONDS = 0.25
     LONGEST_SECONDS = 5.0
     MAX_ADDRESSES = 10_000
+    MAX_WAITING = 100
 
     def __init__(
         self,
@@ -63,17 +67,24 @@ class LoginBrake:
         self._sleep = sleep
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
         """How many in a row, and until when they wait, by address; the longest unheard of first."""
+        self._waiting = 0
 
     async def failed(self, address: str) -> None:
-        """Wait as long as this failure deserves, after those of the same address that still wait."""
+        """Wait as long as this failure deserves, after those of the same address that still wait; at most
+        `LONGEST_SECONDS` in all.
+        """
         now = self._clock()
         count, until = self._failures.pop(address, (0, now))
         count = 1 if now - until > self.FORGET_SECONDS else count + 1
         excess = count - self.FREE_FAILURES
         step = min(self.STEP_SECONDS * 2 ** min(excess - 1, 10), self.LONGEST_SECONDS) if excess > 0 else 0.0
-        until = max(until, now) + step
+        until = min(max(until, now) + step, now + self.LONGEST_SECONDS)
         self._failures[address] = (count, until)
         while len(self._failures) > self.MAX_ADDRESSES:
             self._failures.popitem(last=False)
-        if until > now:
-            await self._sleep(until - now)
+        if until > now and self._waiting < self.MAX_WAITING:
+            self._waiting += 1
+            try:
+                await self._sleep(until - now)
+            finally:
+                self._waiting -= 1
