@@ -18,6 +18,7 @@ from mcp_types import METHOD_NOT_FOUND
 from owlmetry_mcp.backends.base import Backend
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.cli.http_protocol import Http
 from owlmetry_mcp.cli.listening import listening
 from owlmetry_mcp.cli.main import main
 from owlmetry_mcp.cli.parser import parser
@@ -116,6 +117,19 @@ def test_with_a_key_that_is_not_valid_nothing_is_read(still: McpFace, header: st
         'Bearer realm="owlmetry-mcp", error="invalid_token",'
         ' error_description="The key or token is unknown, revoked or expired"'
     )
+
+
+def test_of_several_keys_none_is_chosen(still: McpFace) -> None:
+    keys = [("Authorization", f"Bearer {SECRETS[who]}") for who in ("agent", "agent2")]
+    for shown in (keys, keys[:1] * 2, [("Authorization", ""), *keys[:1]]):
+        answer = httpx2.post(still.url, json=INITIALIZE, headers=[*ACCEPTED.items(), *shown])
+        assert error(answer) == (401, -32600, f"Several Authorization headers. {OWN_KEY}")
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+def test_the_case_of_the_scheme_does_not_matter(still: McpFace, scheme: str) -> None:
+    headers = ACCEPTED | {"Authorization": f"{scheme} {SECRETS['agent']}"}
+    assert httpx2.post(still.url, json=INITIALIZE, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(("who", "kind"), [("client", "a client"), ("importer", "an import")])
@@ -346,6 +360,42 @@ def test_what_is_no_http_is_answered_in_json(agent: Posted, request_: bytes) -> 
         answer = b"".join(iter(lambda: connection.recv(10_000), b""))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"application/json" in answer
+
+
+@pytest.mark.parametrize("said", [b"", b"POST /mcp HTTP/1.1\r\nHost: loc"])
+def test_who_connects_and_does_not_ask_is_not_waited_for(
+    agent: Posted, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """Neither at first nor after an answer; but for one who asks slowly, as before."""
+    monkeypatch.setattr(Http, "head_seconds", 0.05)
+    with connected(agent) as slow, connected(agent) as silent:
+        slow.sendall(head("Content-Length: 2") + b"{")
+        silent.sendall(said)
+        assert silent.recv(100) == b""
+        slow.sendall(b"}")
+        assert slow.recv(10_000).startswith(b"HTTP/1.1 400 ")
+        slow.sendall(said or b"P")
+        while slow.recv(10_000):
+            pass
+
+
+def test_so_many_connections_are_open_at_a_time_and_no_more(
+    face: McpFace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Http, "most_connections", 2)
+    ask = b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with Posted(face.url) as anyone, connected(anyone) as one, connected(anyone) as two:
+        for held in (one, two):
+            held.sendall(ask)
+            assert held.recv(10_000)
+        with connected(anyone) as third:
+            assert third.recv(100) == b""
+        one.sendall(ask.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert b"".join(iter(lambda: one.recv(10_000), b""))
+        with connected(anyone) as fourth:
+            fourth.sendall(ask)
+            assert fourth.recv(10_000)
+    assert caplog.messages[0] == "2 connections are open; until some close, no more are taken"
 
 
 def connected(agent: Posted) -> socket.socket:

@@ -32,7 +32,7 @@ def text(result: CallToolResult) -> str:
     return block.text
 
 
-async def test_it_serves_whoever_has_a_key_and_ends_at_once_when_told_though_someone_listens(
+async def test_it_serves_whoever_has_a_key_and_ends_at_once_when_told_though_twice_and_though_someone_listens(
     world: World, tmp_path: Path
 ) -> None:
     with served(tmp_path, "--store", str(world.store.path)) as server:
@@ -48,6 +48,7 @@ async def test_it_serves_whoever_has_a_key_and_ends_at_once_when_told_though_som
                 assert (await anext(stream)).uri == TIMEOUT_URI  # type: ignore[union-attr]  # of the one kind listened to
                 server.process.terminate()
                 assert [event async for event in stream] == []
+                server.process.send_signal(signal.SIGINT)
                 assert await anyio.to_thread.run_sync(server.process.wait) == 0
         assert server.said() == ""
 
@@ -185,6 +186,9 @@ async def test_over_a_live_server_each_key_is_sent_on_and_progress_is_told_and_w
                 names.append(agent.call("whoami").json()["result"]["structuredContent"]["name"])
         with server.posted("owl_agent_wrong") as stranger:
             assert stranger.call("whoami").status_code == 401
+        with server.posted() as stranger:
+            answer = stranger.raw(json={}, headers={b"Authorization": b"Bearer owl_agent_\xe9"})
+            assert answer.status_code == 401
         with server.posted(SECRETS["client"]) as app:
             assert app.call("whoami").status_code == 403
         for mode in ("legacy", "auto"):
@@ -197,6 +201,20 @@ async def test_over_a_live_server_each_key_is_sent_on_and_progress_is_told_and_w
         until(lambda: not any(map(lives, orphans)))
     assert names == ["Triage Agent", "Fixer Agent", "Triage Agent"]
     assert len(orphans) == 2
+
+
+def test_it_has_room_for_its_connections_where_few_open_files_are_given_unasked() -> None:
+    code = """
+import resource
+from owlmetry_mcp.cli.listening import _FILES, _make_room
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+for files in (hard, _FILES - 1):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, files))
+    _make_room()
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _FILES)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "-1"]
 
 
 def test_nothing_of_it_is_loaded_to_serve_standard_input_and_output(tmp_path: Path) -> None:

@@ -20,6 +20,10 @@ from owlmetry_mcp.http.listener import listen
 _PROXIES = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 """Where a proxy may stand. The last address that it names beyond these is the client's; what clients write is not."""
 
+_BACKLOG = 256
+"""Connections that may wait to be taken. asyncio takes as many at once before the protocol can refuse one."""
+_FILES = 2 * (Http.most_connections + _BACKLOG)
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -38,6 +42,7 @@ class Listener:
             server_header=False,
             proxy_headers=self.behind_proxy,
             forwarded_allow_ips=_PROXIES if self.behind_proxy else None,
+            backlog=_BACKLOG,
             timeout_graceful_shutdown=shutdown_seconds,
         )
 
@@ -66,6 +71,17 @@ def listening(parsed: Namespace, port: int) -> Iterator[Listener]:
         )
 
 
+def _make_room() -> None:
+    """For as many open files as connections need, where the system gives fewer unasked: 256 on macOS."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - there is none on Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if resource.RLIM_INFINITY != soft < _FILES:
+            most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def run(server: uvicorn.Server, listener: Listener) -> None:
     """Serve until it is told to stop."""
 
@@ -75,4 +91,5 @@ def run(server: uvicorn.Server, listener: Listener) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    _make_room()
     server.run(sockets=[listener.socket])

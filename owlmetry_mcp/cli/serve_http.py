@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from types import FrameType
 
 import uvicorn
 from sse_starlette.sse import AppStatus
@@ -89,6 +90,10 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._callers = callers
         AppStatus.enable_automatic_graceful_drain = False  # it would cut calls of the older era that are under way
+
+    def handle_exit(self, _: int, __: FrameType | None) -> None:
+        """A second Ctrl-C changes nothing: uvicorn would then end with a stack trace, hardly earlier."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._callers.end_streams()

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 from types import FrameType
 
@@ -47,7 +48,8 @@ class Workers:
     def _stop(self, _: int, __: FrameType | None) -> None:
         self._stopping = True
         for child in self._children:
-            os.kill(child, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(child, signal.SIGTERM)
 
     def _begin(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # no handler of this process's runs in the other

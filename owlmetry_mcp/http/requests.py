@@ -13,13 +13,16 @@ def credential(request: Request) -> str:
     """The bearer's key or token.
 
     Raises:
-        UnauthenticatedError: the request carries none.
+        UnauthenticatedError: the request carries none, or several: a proxy may have looked at another than this would.
     """
-    header = request.headers.get("authorization")
-    if not header:
+    headers = request.headers.getlist("authorization")
+    if not any(headers):
         raise UnauthenticatedError("Missing authorization")
-    scheme, _, shown = header.partition(" ")
-    if scheme != "Bearer" or not shown.strip():
+    if len(headers) > 1:
+        raise UnauthenticatedError("Several Authorization headers")
+    scheme, _, shown = headers[0].partition(" ")
+    # RFC 9110: a scheme's case does not matter, and what is shown is ASCII; nothing else could be sent on.
+    if scheme.lower() != "bearer" or not shown.strip() or not shown.isascii():
         raise UnauthenticatedError("Invalid authorization format")
     return shown.strip()
 
