@@ -80,6 +80,8 @@ CHECKS_THAT_DO_NOT_APPLY = {
 }
 """Of scenarios that do."""
 
+_SUITE_SECONDS = 120
+
 
 class Check(NamedTuple):
     id: str
@@ -95,7 +97,8 @@ async def test_what_applies_of_an_era_passes(node: Node, server: Served, tmp_pat
         suite = await asyncio.create_subprocess_exec(
             *node.command("conformance", *arguments), stdout=asyncio.subprocess.DEVNULL, env=node.environment
         )
-        await suite.wait()
+        async with asyncio.timeout(_SUITE_SECONDS):
+            await suite.wait()
     results = checks(tmp_path)
     others = DOES_NOT_APPLY.keys() | (NOT_OF_THE_OLDER.keys() if version == "2025-11-25" else ())
     assert results.keys() - others == APPLIES[version]
