@@ -309,7 +309,10 @@ def test_an_app_goes_by_its_name_or_its_id(imported: Shell, write: Write, wanted
 def test_an_app_that_is_not_there_or_not_named_is_told(imported: Shell, write: Write) -> None:
     file = str(write(EVENT))
     imported.run("ingest", file, "--app", "Shop", code=1)
-    assert imported.errors == 'owlmetry-mcp: The store has no app "Shop"\n'
+    assert imported.errors == (
+        'owlmetry-mcp: The store has no app "Shop". It has: Shop iOS, Shop API, Blog Web, Foreign API.'
+        " `owlmetry-mcp apps add` adds one.\n"
+    )
     imported.run("ingest", file, code=1)
     assert imported.errors == (
         "owlmetry-mcp: The store has several apps. Name one with --app: Shop iOS, Shop API, Blog Web, Foreign API.\n"

@@ -118,8 +118,9 @@ def find_app(tx: Transaction, wanted: str | None = None) -> App:
     Raises:
         NotFoundError: there is none, or several by that name, or several where none is named.
     """
-    found = _find(tx, "apps", wanted)
     names = [name for (name,) in tx.all("SELECT name FROM apps ORDER BY key")]
+    there = f"It has: {', '.join(names)}. " if names else ""
+    found = _find(tx, "apps", wanted, hint=f"{there}`owlmetry-mcp apps add` adds one.")
     if wanted is None and len(names) > 1:
         raise NotFoundError("The store has several apps", f"Name one with --app: {', '.join(names)}.")
     platform, team = tx.one(
@@ -299,7 +300,7 @@ def _add(tx: Transaction, kind: str, row: Mapping[str, object], new_id: str | No
     return Added(key, new_id, name)
 
 
-def _find(tx: Transaction, table: str, wanted: str | None, condition: str = "") -> Added:
+def _find(tx: Transaction, table: str, wanted: str | None, condition: str = "", hint: str = "") -> Added:
     """By id, else by slug where the table has one, else by name."""
     what = table.removesuffix("s").replace("_", " ").replace("api key", "key")
     slug = "slug" if table in ("teams", "projects") else "NULL"
@@ -311,7 +312,7 @@ def _find(tx: Transaction, table: str, wanted: str | None, condition: str = "") 
         {"wanted": optional_text(what, wanted)},
     )
     if not rows:
-        raise NotFoundError(f"The store has no {what}{'' if wanted is None else ' ' + shown(wanted)}")
+        raise NotFoundError(f"The store has no {what}{'' if wanted is None else ' ' + shown(wanted)}", hint)
     if wanted is not None and len(rows) > 1:
         raise NotFoundError(f"Several {what}s are named {shown(wanted)}", f"Use an id: {', '.join(r[1] for r in rows)}")
     return Added(*rows[0])
