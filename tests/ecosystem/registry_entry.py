@@ -39,8 +39,8 @@ def entry() -> dict[str, Any]:
 
 
 def _variable(row: Row) -> dict[str, Any]:
-    meaning = row.meaning.replace("`", "")
-    variable: dict[str, Any] = {"name": row.variable, "description": f"{meaning[0].upper()}{meaning[1:]}"}
+    meaning = f"{row.meaning[0].upper()}{row.meaning[1:]}".replace("`", "")  # a value stays as it is to be written
+    variable: dict[str, Any] = {"name": row.variable, "description": meaning}
     if row.is_secret:
         variable["isSecret"] = True
     if row.is_path:

@@ -70,4 +70,5 @@ def test_its_variables_are_the_settings_of_a_server_and_keys_are_secret() -> Non
     assert not any(variable.get("isRequired") for variable in variables.values())
     for name, variable in variables.items():
         for choice in variable.get("choices", []):
+            assert re.search(rf"\b{choice}\b", variable["description"])
             load({}, {name: choice, "OWLMETRY_STORE": "store.db"})
