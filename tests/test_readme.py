@@ -87,6 +87,7 @@ def test_its_json_blocks_and_the_example_are_entries_of_clients() -> None:
         for entry in servers.values():
             assert entry["command"].endswith("/owlmetry-mcp")
             parser().parse_args(entry.get("args", []))
+            assert entry.get("env", {}).keys() <= {row.variable for row in rows()}
             load({}, {name: value.replace("…", "x") for name, value in entry.get("env", {}).items()})
     assert [entry["env"]["OWLMETRY_BACKEND"] for entry in example["mcpServers"].values()] == [*get_args(BackendName)]
 

@@ -12,6 +12,8 @@ import pytest
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.cli.parser import parser
 from owlmetry_mcp.cli.sample import fill
+from owlmetry_mcp.clients.machine import Machine
+from owlmetry_mcp.clients.table import CLIENTS, Client
 from owlmetry_mcp.settings import load
 from tests.agent import agent_of
 from tests.documentation.shell_blocks import PAGES
@@ -72,6 +74,17 @@ def test_files_and_modules_of_the_project_are_there(page: str) -> None:
 def test_json_can_be_read(page: str) -> None:
     for block in blocks_of(page, "json"):
         json.loads(block)
+
+
+@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+def test_the_page_about_clients_names_each_ones_files(client: Client) -> None:
+    """Whole, or its name and its folder apart."""
+    section = PAGES["docs/clients.md"].read_text().partition(f"\n## {client.title}\n")[2].partition("\n## ")[0]
+    named = {*re.findall(r"`([^`\n]+)`", section.replace("```", ""))}
+    for places in client.files.values():
+        file = places(Machine("linux", Path("/home"), Path("/here"), {}))[0]
+        whole = str(file).replace("/home/", "~/").replace("/here/", "")
+        assert whole in named or {whole.rpartition("/")[0], file.name} <= named
 
 
 def test_the_readmes_overview_is_the_samples(tmp_path: Path) -> None:
