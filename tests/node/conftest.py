@@ -13,12 +13,13 @@ import pytest
 from tests.over_http import Served, served
 
 PACKAGES = (
+    "@anthropic-ai/mcpb@2.1.2",
     "@modelcontextprotocol/inspector@2.12.0",
     "@modelcontextprotocol/conformance@0.2.0-alpha.12",  # latest, 0.1.16, does not know of protocol 2026-07-28
 )
 """Versions, so that a test fails for what was changed here, and not elsewhere."""
 _NEEDED, _NODE = 22, "node@22"
-"""Of Node, by both; an older one on the PATH is passed over for the registry's."""
+"""Of Node, by the latter two; an older one on the PATH is passed over for the registry's."""
 _INSTALL_SECONDS = 300
 
 
