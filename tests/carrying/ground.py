@@ -125,9 +125,8 @@ def allow_all(tx: Transaction) -> None:
 
 
 class Line:
-    """To a server, wherever it listens; a push or a pull at a time, each as a process of its own would do it.
-
-    The connections are kept between them: what they need for TLS takes long to load.
+    """To a server, wherever it listens; a push or a pull at a time, each as a process of its own would do it,
+    but over connections that are kept between them.
     """
 
     def __init__(self, address: str) -> None:
