@@ -83,7 +83,7 @@ class Push:
             for app, place, count in zip(apps, places, waiting, strict=True):
                 await self._carry(app, place, count)
         except OwlmetryError as error:
-            self.report.stopped = str(error)
+            self.report.stop(error)
         return self.report
 
     async def _admitted(self, identity: Identity) -> Sequence[Team]:
@@ -161,7 +161,7 @@ class Push:
             if not waiting or not issue.sessions:
                 self.report.add("issue", "not_carried", issue.id, why=_NO_EVENTS)
                 continue
-            if issue.status != "new":
+            if issue.status not in ("new", "regressed"):
                 self.report.add("status", "carried", issue.id)
             self.report.add("comment", "carried", issue.id, count=len(issue.comments))
             if issue.merged:
@@ -201,8 +201,7 @@ class Push:
             self._watch.show(done)
         self._watch.begin(f"triage of {app.name}", len(pairs.there))
         for done, issue_there in enumerate([*pairs.there.values()], 1):
-            if sharers := pairs.sharers(issue_there.id):
-                await triage.carry(issue_there, sharers)
+            await triage.carry(issue_there, pairs)
             self._watch.show(done)
 
     def _missing(self, issue: OutgoingIssue) -> None:

@@ -44,6 +44,8 @@ class TriageCarrier:
         self._known = known
         self._known_comments = known_comments
         self._dry_run = dry_run
+        self._to_be_merged: set[str] = set()
+        """The sources of merges that a dry run has found."""
 
     async def merge(self, issue: OutgoingIssue, target: Issue, source: Issue, pairs: Counterparts) -> Issue:
         """The target, with the source in it if that is sure to be wanted."""
@@ -54,11 +56,16 @@ class TriageCarrier:
             if not self._dry_run:
                 target = await self._backend.merge(target.project_id, target.id, source.id)
                 pairs.merged(target, source.id)
+            else:
+                self._to_be_merged.add(source.id)
             self._report.add("merge", "carried", issue.id, source.id)
         return target
 
-    async def carry(self, there: Issue, here: Sequence[OutgoingIssue]) -> None:
-        """The status and the comments of an issue there, which is all of these here."""
+    async def carry(self, there: Issue, pairs: Counterparts) -> None:
+        """The status of an issue there, which may be several here, and the comments of those whose first one it is."""
+        here = pairs.sharers(there.id)
+        if not here or there.id in self._to_be_merged:
+            return
         wishes = {Wish(Standing(issue.status, issue.resolved_at_version), issue.set_at) for issue in here}
         for issue in here[1:]:
             self._report.add("issue", "not_carried", issue.id, there.id, f"there it is one with {here[0].id[:8]}")
@@ -67,7 +74,7 @@ class TriageCarrier:
             self._report.add("status", "not_carried", here[0].id, there.id, why)
         else:
             await self._move(here[0], max(wishes, key=lambda wish: wish.set_at or ""), there)
-        await self._comment(there, here)
+        await self._comment(there, [issue for issue in here if pairs.of(issue)[0].id == there.id], pairs)
 
     async def _move(self, issue: OutgoingIssue, wish: Wish, there: Issue) -> None:
         known = self._known.get(there.id)
@@ -101,11 +108,15 @@ class TriageCarrier:
                 lambda tx: carried.keep_status(tx, self._endpoint, issue_there, at, sent)
             )
 
-    async def _comment(self, there: Issue, here: Sequence[OutgoingIssue]) -> None:
+    async def _comment(self, there: Issue, here: Sequence[OutgoingIssue], pairs: Counterparts) -> None:
+        """Those that are on other issues there, which the same here are of as well, are left there."""
         written = sorted((it for issue in here for it in issue.comments), key=lambda it: (it.created_at, it.key))
         if not written:
             return
-        found = await self._backend.list_comments(there.project_id, there.id)
+        places = {it.id: it for issue in here for it in pairs.of(issue)}
+        found = [
+            comment for it in places.values() for comment in await self._backend.list_comments(it.project_id, it.id)
+        ]
         for comment in written:
             with self._told("comment", comment.id, None):
                 await self._write(there, comment, found)
@@ -122,7 +133,7 @@ class TriageCarrier:
             result = await self._backend.add_comment(there.project_id, there.id, wanted)
         elif intent.deed == "edit" and result:
             try:
-                result = await self._backend.edit_comment(there.project_id, there.id, result.id, wanted)
+                result = await self._backend.edit_comment(there.project_id, result.issue_id, result.id, wanted)
             except PermissionDeniedError:
                 why = "it was changed here, and there another key wrote it"
                 self._report.add("comment", "not_carried", comment.id, result.id, why)

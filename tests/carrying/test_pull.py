@@ -92,8 +92,10 @@ async def test_what_is_done_offline_is_carried_back_and_nothing_else(
     await agent.update_status(SYMBOLS["blog"], ids["blog"], "silenced")
     await agent.add_comment(SHOP, ids["timeout"], "The proxy.")
     await agent.merge(SHOP, ids["timeout"], ids["timeout_dup"])
+    planned = await line.pushed(store, imports=False, dry_run=True)
     report = await line.pushed(store, imports=False)
-    assert told(report, "carried") == {"merge": 1, "status": 3, "comment": 1}
+    assert told(report, "carried") == told(planned, "carried") == {"merge": 1, "status": 3, "comment": 1}
+    assert whys(report) == whys(planned)
     assert not report.failed
     after = exported(full.store)
     changed = {row["id"]: row["status"] for row in after["issues"] if row not in before["issues"]}
