@@ -508,7 +508,7 @@ async def test_an_overview_that_is_interrupted_is_told_as_any_read() -> None:
         return await server.answer(request)
 
     async with answering(failing) as backend:
-        with pytest.raises(UnavailableError, match="cannot be used now: it answered 500"):
+        with pytest.raises(UnavailableError, match="cannot be used now: it answered 500: broken"):
             await backend.overview(SHOP, unheard)
 
 

@@ -120,7 +120,7 @@ class EventCarrier:
                     break
             else:
                 raise UnavailableError(
-                    f"The server took the event {short(it.event.id)} and does not show it", "Try again later."
+                    f"The server took the event {it.event.id} and does not show it", "Try again later."
                 )
             return _agreed(before, after, it, place)
         raise InvalidInputError(
@@ -194,11 +194,11 @@ def _agreed(before: Mapping[str, Place], after: Mapping[str, Place], it: _Ready,
         raise InvalidInputError(
             f"The events of this app were carried to the app {short(place.app_id)} of that server, and the import key"
             f" is that of {', '.join(str(short(app_id)) for app_id in fresh)}",
-            f"It has one event now ({short(it.event.id)}), and no other. Take the import key of {short(place.app_id)}.",
+            f"One event went there ({it.event.id}), and no other. Take the import key of {short(place.app_id)}.",
         )
     if len(fresh) > 1:
         raise InvalidInputError(
-            f"Several apps of that server have the event {short(it.event.id)}, so that it cannot be told which one the"
+            f"Several apps of that server have the event {it.event.id}, so that it cannot be told which one the"
             " import key is of",
             f"They are {', '.join(str(short(app_id)) for app_id in fresh)}.",
         )

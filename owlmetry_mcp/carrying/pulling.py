@@ -78,7 +78,7 @@ class Pull:
         try:
             await self._pull(teams, projects, here)
         except OwlmetryError as error:
-            self.report.stopped = str(error)
+            self.report.stop(error)
         return self.report
 
     def _admitted(self, identity: Identity) -> Sequence[Team]:

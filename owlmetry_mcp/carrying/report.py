@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+from owlmetry_mcp.issues.errors import FateUnknownError, OwlmetryError, StoreBusyError, UnavailableError
+
 Outcome = Literal["carried", "already_there", "not_carried", "failed"]
 """`not_carried`: it cannot be, or is not to be; `failed`: it should have been, and another run may do it."""
 
+AGAIN = "Run it again: it goes on where it was."
 MAX_NAMED = 1_000
 """Lines of one kind and outcome that are kept with their ids; those behind them are only counted."""
 _SHORT = 8
@@ -26,8 +29,8 @@ class Line(NamedTuple):
         fields: dict[str, Any] = {
             "what": self.what,
             "outcome": self.outcome,
-            "here": short(self.here),
-            "there": short(self.there),
+            "here": self.here,
+            "there": self.there,
             "why": self.why,
             "count": None if self.times == 1 else self.times,
         }
@@ -49,7 +52,7 @@ class Report:
     lines: list[Line] = field(default_factory=list)
     counts: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
     stopped: str = ""
-    """Why it ended before its end; another run goes on."""
+    """Why it ended before its end, and what to do."""
 
     def add(  # noqa: PLR0913 - the parts of a line
         self,
@@ -66,6 +69,15 @@ class Report:
         self.counts[what, outcome] += count
         if self.counts[what, outcome] <= MAX_NAMED or count > 1:
             self.lines.append(Line(what, outcome, here, there, why, count))
+
+    def stop(self, error: OwlmetryError) -> None:
+        hint = error.hint.removeprefix("Nothing was changed. ")  # which is true of the last request alone
+        match error:
+            case FateUnknownError():
+                hint = AGAIN
+            case UnavailableError() | StoreBusyError():
+                hint = f"{hint} {AGAIN}".lstrip()
+        self.stopped = str(OwlmetryError(error.message, hint))
 
     def named(self, *outcomes: Outcome) -> Iterable[Line]:
         return (line for line in self.lines if line.outcome in outcomes)

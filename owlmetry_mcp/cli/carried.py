@@ -1,10 +1,12 @@
 """What a push or a pull has done, told at its end."""
 
-import json
 import sys
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from owlmetry_mcp.carrying.report import Line, Outcome, Report, short
+from owlmetry_mcp.carrying.report import AGAIN, Line, Outcome, Report, short
+from owlmetry_mcp.cli import terminal
 from owlmetry_mcp.issues.errors import OwlmetryError
 from owlmetry_mcp.issues.quoting import on_a_line
 
@@ -21,18 +23,21 @@ def conclude(report: Report, *, as_json: bool, dry_run: bool = False) -> None:
     Raises:
         OwlmetryError: something failed that should have been done, or the run ended before its end.
     """
-    print(_document(report, dry_run=dry_run) if as_json else "\n".join(_lines(report, dry_run=dry_run)))
+    if as_json:
+        terminal.print_json(_document(report, dry_run=dry_run))
+    else:
+        print(*_lines(report, dry_run=dry_run), sep="\n")
     if report.failed:
         sys.stdout.flush()
-        raise OwlmetryError(report.stopped or "Some of it failed", "Run it again: it goes on where it was.")
+        raise OwlmetryError(report.stopped) if report.stopped else OwlmetryError("Some of it failed", AGAIN)
 
 
-def _document(report: Report, *, dry_run: bool) -> str:
+def _document(report: Report, *, dry_run: bool) -> dict[str, Any]:
     counts: dict[str, dict[str, int]] = {}
     for (what, outcome), count in report.counts.items():
         counts.setdefault(what, {})[outcome] = count
     lines = [line.as_json() for line in report.lines]
-    return json.dumps({"dry_run": dry_run, "stopped": report.stopped or None, "counts": counts, "lines": lines})
+    return {"dry_run": dry_run, "stopped": report.stopped or None, "counts": counts, "lines": lines}
 
 
 def _lines(report: Report, *, dry_run: bool) -> Iterable[str]:
@@ -40,12 +45,22 @@ def _lines(report: Report, *, dry_run: bool) -> Iterable[str]:
     yield f"Already there: {_summed(report, 'already_there')}."
     outcomes: tuple[tuple[Outcome, str], ...] = (("not_carried", "Not carried:"), ("failed", "Failed:"))
     for outcome, title in outcomes:
-        lines = [*report.named(outcome)]
+        lines = [*_together(report.named(outcome))]
         if lines:
             yield title
             yield from (f"  {on_a_line(_line(line))}" for line in lines[:MAX_SHOWN])
         if len(lines) > MAX_SHOWN:
             yield f"  and {len(lines) - MAX_SHOWN:,} more; --json names them"
+
+
+def _together(lines: Iterable[Line]) -> Iterator[Line]:
+    """Events with the same fate as one line; of anything else it matters which it is."""
+    alike: defaultdict[tuple[str | None, ...], list[Line]] = defaultdict(list)
+    for line in lines:
+        which = () if line.what == "event" else (line.here, line.there)
+        alike[line.what, line.why, *which].append(line)
+    for found in alike.values():
+        yield found[0]._replace(times=sum(line.times for line in found))
 
 
 def _summed(report: Report, wanted: Outcome) -> str:
@@ -59,6 +74,8 @@ def _counted(what: str, count: int) -> str:
 
 def _line(line: Line) -> str:
     what = line.what if line.times == 1 else _counted(line.what, line.times)
+    if line.what == "event" and line.here:  # the first characters of events' ids are alike: they are the time
+        return f"{what}, {'the first ' if line.times > 1 else ''}{line.here}: {line.why}"
     here, there = short(line.here), short(line.there)
     ids = f" {here} → {there}" if here and there else f" {here}" if here else f" there {there}" if there else ""
     return f"{what}{ids}: {line.why}"

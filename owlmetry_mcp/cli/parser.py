@@ -233,7 +233,7 @@ def _carrying_commands(commands: "Commands[ArgumentParser]", store: ArgumentPars
     """What they need of a server is found as `serve` finds it for a live backend, whatever the store."""
     push = _command(commands, "push", "push.push", "carry the store's events and triage to a live server", store)
     push.add_argument("--to", required=True, metavar="ENDPOINT", dest="endpoint", help="the Owlmetry server")
-    push.add_argument("--app", metavar="NAME|ID", help="the app to carry (default: the store's only one)")
+    push.add_argument("--app", metavar="NAME|ID", help="the app to carry (default: the only one with any events)")
     push.add_argument(
         "--wait",
         type=float,
@@ -247,6 +247,15 @@ def _carrying_commands(commands: "Commands[ArgumentParser]", store: ArgumentPars
     pull.add_argument("--project", metavar="NAME|ID", help="this project alone (default: all)")
     pull.add_argument(
         "--events-since", metavar="INSTANT", help="of earlier occurrences no events (default: those of all)"
+    )
+    push.epilog = (
+        "OWLMETRY_API_KEY has an agent key of the server's (or Owlmetry's own config file has), and"
+        " OWLMETRY_IMPORT_KEY, for events, an import key of the app that they are to go to. It can be cut and run"
+        " again."
+    )
+    pull.epilog = (
+        "OWLMETRY_API_KEY has an agent key of the server's (or Owlmetry's own config file has). It can be cut and run"
+        " again."
     )
     for command, flag in ((push, "--to"), (pull, "--from")):
         command.add_argument("--json", action="store_true", help="the report as a JSON document")

@@ -13,6 +13,7 @@ import pytest
 from owlmetry_mcp.backends.store import administration
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
+from owlmetry_mcp.issues.parameters import UUID
 from tests.carrying.ground import allow_all, event, held, take_in
 from tests.shell import Shell
 from tests.stdio import COMMAND
@@ -74,8 +75,20 @@ def test_its_report_is_json_where_that_is_asked_for(carried: Shell, http_face: H
     assert [line for line in report["lines"] if line["outcome"] == "not_carried" and line["what"] == "comment"] == [
         {"what": "comment", "outcome": "not_carried", "why": "they were deleted"}
     ]
-    assert all(re.fullmatch("[0-9a-f]{8}", line[side]) for line in report["lines"] for side in ("here", "there")
+    assert all(UUID.fullmatch(line[side]) for line in report["lines"] for side in ("here", "there")
                if side in line)  # fmt: skip
+
+
+@pytest.mark.usefixtures("server", "keys")
+def test_events_that_a_server_refuses_for_one_reason_are_told_on_one_line(
+    shell: Shell, store: Store, http_face: HttpFace
+) -> None:
+    take_in(store, [event("Bad", f"session {number}", environment="backend") for number in range(3)])
+    shell.path = store.path
+    said = shell.run("push", "--to", http_face.endpoint, code=1)
+    first = json.loads(shell.run("push", "--to", http_face.endpoint, "--json", code=1))["lines"][0]["here"]
+    why = 'environment "backend" is not allowed for apple apps (allowed: ios, ipados, macos, watchos)'
+    assert said.splitlines()[2:] == ["Not carried:", f"  3 events, the first {first}: {why}"]
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(carried: Shell, http_face: HttpFace) -> None:

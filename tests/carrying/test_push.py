@@ -15,7 +15,7 @@ from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.backends.store.scan import scan_all
 from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.backends.store.transactions import Transaction
-from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, OwlmetryError
+from owlmetry_mcp.issues.errors import InvalidInputError, NotFoundError, OwlmetryError, UnauthenticatedError
 from owlmetry_mcp.issues.models import Ingested
 from tests.carrying.ground import (
     HISTORY,
@@ -195,7 +195,9 @@ async def test_what_a_server_does_not_take_is_named_with_its_reason(store: Store
 async def test_a_server_that_takes_nothing_is_not_sent_everything(store: Store, line: Line) -> None:
     take_in(store, [event("Bad", f"session {number}", environment="backend") for number in range(50)])
     report = await line.pushed(store)
-    assert report.stopped.startswith("The server takes none of the first events")
+    assert report.stopped == (
+        "The server takes none of the first events. Is the import key that of an app of the same platform?"
+    )
     assert told(report, "not_carried") == {"event": 20}
 
 
@@ -254,13 +256,18 @@ async def test_issues_are_merged_there_only_where_that_is_sure(store: Store, ser
         await agent.merge(project, found["Kept"].id, found[title].id)
     there = await issues_of(person, SHOP)
     await person.update_status(SHOP, there["Claimed"].id, "in_progress")
-    report = await line.pushed(store)
-    assert {*await issues_of(person, SHOP)} == {"Cause", "Effect", "Kept", "Claimed", "Wider"}
-    assert [why for what, why in whys(report) if what == "merge"] == [
-        "someone moved it to in_progress there, which a merge would lose",
-        "the one there has more in it than was merged here",
-        "the server holds them apart, and no one merged them here",
-    ]
+    await agent.add_comment(project, found["Kept"].id, "All one.")
+    for carried in ({"comment": 1}, {}):
+        report = await line.pushed(store)
+        assert {*await issues_of(person, SHOP)} == {"Cause", "Effect", "Kept", "Claimed", "Wider"}
+        assert whys(report) == [
+            ("merge", "someone moved it to in_progress there, which a merge would lose"),
+            ("merge", "the one there has more in it than was merged here"),
+            ("merge", "the server holds them apart, and no one merged them here"),
+            ("status", "it was moved to in_progress there, and nothing has changed here since"),
+        ]
+        assert {what: count for what, count in told(report, "carried").items() if what != "event"} == carried
+        assert [len(await person.list_comments(SHOP, it.id)) for it in there.values() if it.title == "Kept"] == [1]
     assert not report.failed
 
 
@@ -317,7 +324,7 @@ async def test_a_dry_run_says_what_would_be_carried_and_carries_nothing(
     before = held(server.store)
     watch = Unheard()
     report = await line.pushed(lived, dry_run=True, watch=watch)
-    assert told(report, "carried") == {"event": 13, "status": 5, "comment": 3, "merge": 1}
+    assert told(report, "carried") == {"event": 13, "status": 4, "comment": 3, "merge": 1}
     assert held(server.store) == before
     (said,) = watch.said
     where = "to the app that the import key is of, in the team Night Owls, at https://owl.example.com."
@@ -396,13 +403,28 @@ async def test_an_import_key_of_another_app_than_before_is_told_after_one_event(
     assert len(held(server.store)["events"]) == 14
 
 
-async def test_one_of_several_apps_is_named(lived: Store, server: World, line: Line) -> None:
-    def add_app(tx: Transaction) -> None:
-        administration.add_app(tx, administration.find_project(tx, administration.find_team(tx).key).key, "Web", "web")
+async def test_an_import_key_that_is_no_longer_valid_is_named(lived: Store, server: World, line: Line) -> None:
+    server.store.write(lambda tx: tx.run("UPDATE api_keys SET revoked_at = ? WHERE key_type = 'import'", (tx.now,)))
+    with pytest.raises(UnauthenticatedError) as refused:
+        await line.pushed(lived)
+    assert str(refused.value) == "Invalid API key. Check OWLMETRY_IMPORT_KEY."
 
+
+def add_app(tx: Transaction) -> None:
+    administration.add_app(tx, administration.find_project(tx, administration.find_team(tx).key).key, "Web", "web")
+
+
+@pytest.mark.usefixtures("server")
+async def test_an_app_with_nothing_to_carry_need_not_be_told_from_others(lived: Store, line: Line) -> None:
     lived.write(add_app)
+    assert told(await line.pushed(lived), "carried")["event"] == 13
+
+
+async def test_one_of_several_apps_is_named(lived: Store, server: World, line: Line) -> None:
+    lived.write(add_app)
+    take_in(lived, [event("Script error", "page")], "Web")
     with pytest.raises(NotFoundError, match="The store has several apps"):
         await line.pushed(lived)
     report = await line.pushed(lived, app="My app")
     assert told(report, "carried")["event"] == 13
-    assert as_written(server.store) == as_carried(lived)
+    assert "Script error" not in await issues_of(server.acting_as("agent"), SHOP)

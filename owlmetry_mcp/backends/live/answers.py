@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from owlmetry_mcp.issues import times
 from owlmetry_mcp.issues.errors import (
@@ -141,8 +142,18 @@ def _hint(status: int, message: str) -> str:
             return ""
 
 
+def _said(content: bytes) -> str:
+    try:
+        said = from_json(content).get("error")
+    except ValueError:
+        return ""
+    return said[:_LONGEST_MESSAGE] if isinstance(said, str) else ""
+
+
 def summary_of_page(content: bytes) -> str:
-    """What an answer that is no JSON is, for an error: a proxy's page has a title."""
+    """What an answer of no use is, for an error: the API's own words, or a proxy's page, which has a title."""
+    if content.startswith(b"{") and (said := _said(content)):
+        return f": {said}"
     head = content[:4096].decode("utf-8", "replace")
     if not re.match(r"\s*<(!doctype|html|\?xml|head|body)", head, re.IGNORECASE):
         return " with something that is not JSON" if content else ""

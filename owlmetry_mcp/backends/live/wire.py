@@ -64,7 +64,7 @@ def connections() -> httpx2.AsyncBaseTransport:
 
 
 def _nothing_to_verify() -> ssl.SSLContext:
-    """For an address without TLS: the certificates that are trusted take a tenth of a second to load. It trusts none."""
+    """For an address without TLS, since trusted certificates take a tenth of a second to load. It trusts none."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

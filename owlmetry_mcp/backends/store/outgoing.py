@@ -74,7 +74,8 @@ class Rest(NamedTuple):
 
 
 def apps(tx: Transaction, endpoint: str, wanted: str | None) -> list[App]:
-    """The app that is named; where none is, the only one, or all of them if that server has all events of each.
+    """The app that is named; where none is, the only one with anything to carry, or all of them if that server has all
+    events of each.
 
     Raises:
         NotFoundError: as `administration.find_app`.
@@ -83,8 +84,15 @@ def apps(tx: Transaction, endpoint: str, wanted: str | None) -> list[App]:
         return [administration.find_app(tx, wanted)]
     except NotFoundError:
         places = carried.places(tx, endpoint)
-        found = [administration.find_app(tx, app_id) for (app_id,) in tx.all("SELECT id FROM apps ORDER BY key")]
-        if wanted or not all(app.id in places and not count_events(tx, app, places[app.id].event) for app in found):
+        rows = tx.all(
+            """
+            SELECT id FROM apps WHERE EXISTS (SELECT 1 FROM events WHERE app = apps.key)
+                OR EXISTS (SELECT 1 FROM issues WHERE app = apps.key) ORDER BY key
+            """
+        )
+        found = [administration.find_app(tx, app_id) for (app_id,) in rows]
+        are_there = all(app.id in places and not count_events(tx, app, places[app.id].event) for app in found)
+        if wanted or not found or not (are_there or len(found) == 1):
             raise
         return found
 
