@@ -78,6 +78,20 @@ async def test_filters_let_through_what_matches_all_of_them(
     assert ids(await walk(world.acting_as("agent"), 2, wanted)) == expected
 
 
+@pytest.mark.parametrize("project", [SHOP, None])
+async def test_issues_of_every_page_bear_their_apps_name_and_in_lists_of_a_team_their_projects(
+    world: World, project: str | None
+) -> None:
+    apps, projects = ({row["id"]: row["name"] for row in FIXTURE[section]} for section in ("apps", "projects"))
+    walked = await walk(world.acting_as("agent"), 3, project=project)
+    rows = {row["id"]: row for row in FIXTURE["issues"]}
+    assert len(walked) > 9
+    for issue in walked:
+        row = rows[issue.id]
+        named = apps[row["app_id"]], projects[row["project_id"]] if project is None else None
+        assert (issue.app_name, issue.project_name) == named
+
+
 async def test_limits_above_200_are_taken_as_200(world: World) -> None:
     add_issues(world, 230)
     backend = world.acting_as("agent")
@@ -155,6 +169,29 @@ async def test_a_walk_meets_every_issue_once_whatever_changes_between_its_pages(
                 await change(world, issue_id)
                 before = [other for other in before if other != issue_id] if change is change_status else before
     assert met == everything
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        IssueFilter(status="new", data_mode="all"),
+        IssueFilter(is_dev=False, data_mode="all"),
+        IssueFilter(app_id=SYMBOLS["ios"], data_mode="all"),
+    ],
+)
+async def test_a_walk_meets_what_its_filter_lets_through_though_all_else_moves_too(
+    world: World, wanted: IssueFilter
+) -> None:
+    backend = world.acting_as("agent")
+    world.put("i_dev", last_seen_at="2026-10-06T00:00:00.000Z")
+    expected = ids(await walk(backend, 200, wanted))
+    met: list[str] = []
+    async for page in pages(backend, 1, wanted):
+        if not met:
+            for moving in FIXTURE["issues"]:
+                seen_again(world, moving["id"])
+        met += ids(page.issues)
+    assert met == expected
 
 
 async def test_a_walk_meets_an_issue_once_that_moves_up_without_passing_it(world: World) -> None:
