@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,32 @@ def test_a_writes_instant_is_that_of_its_own_beginning(path: Path) -> None:
         first = store.write(lambda tx: tx.now)
         clock.advance(seconds=1.5)
         assert (first, store.write(lambda tx: tx.now)) == ("2026-10-21T12:00:00.000Z", "2026-10-21T12:00:01.500Z")
+
+
+def test_a_writes_instant_is_read_once_it_has_its_turn(path: Path) -> None:
+    with contextlib.closing(transactions.connect(made(path))) as connection:
+
+        def clock() -> datetime:
+            assert connection.in_transaction
+            return now()
+
+        with transactions.transaction(connection, path, clock, writing=True) as tx:
+            assert tx.one("SELECT count(*) FROM store") == (1,)
+
+
+def test_a_write_waits_for_a_lock_alone_and_leaves_the_connection_as_patient_as_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(transactions.connect(made(path))) as connection:
+        wait = connection.execute("PRAGMA busy_timeout").fetchone()
+        with transactions.transaction(connection, path, now, writing=True):
+            assert connection.execute("PRAGMA busy_timeout").fetchone() == wait
+            attempts: list[str] = []
+            connection.set_trace_callback(attempts.append)
+            monkeypatch.setattr(transactions, "BUSY_TIMEOUT_SECONDS", 0.2)
+            with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
+                transactions._begin(connection, writing=True)  # noqa: SLF001 - what fails at once, and is no lock
+        assert [it for it in attempts if it.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
 
 
 def test_serving_loads_nothing_that_only_other_commands_need() -> None:
