@@ -164,12 +164,15 @@ async def test_what_still_listens_with_a_revoked_key_is_ended_when_it_is_used_ag
         Client(door(face.url, SECRETS["agent"])) as client,
         client.listen(resource_subscriptions=[TIMEOUT_URI]) as stream,
     ):
+        (caller,) = face.callers._kept.values()  # noqa: SLF001 - that it ends shows nowhere else
         world.store.write(partial(revoked, at="2026-10-21T11:00:00.000Z"))
         with Posted(face.url, SECRETS["agent"]) as agent:
             assert await anyio.to_thread.run_sync(lambda: agent.call("whoami").status_code) == 401
         with anyio.fail_after(20):
             heard = [event async for event in stream]
     assert len(heard) <= 1  # that what it listened to is no longer there for it
+    await anyio.to_thread.run_sync(face.close)
+    assert caller._over.is_set()  # noqa: SLF001 - as above
 
 
 # What callers do not share
@@ -215,12 +218,13 @@ async def test_servers_are_kept_for_so_many_callers_and_those_that_listen(
 ) -> None:
     monkeypatch.setattr(callers, "MAX_KEPT", 2)
     async with hearing(door(face.url, SECRETS["agent"]), "auto", TIMEOUT_URI) as (_, hear):
-        for who in ("reader", "agent2", "observer", "foreign", "reader"):
+        for who in ("reader", "agent2", "observer", "foreign", "observer", "reader"):
             async with Client(door(face.url, SECRETS[who]), mode="2026-07-28") as client:
                 await client.call_tool("whoami", {})
-        assert len(face.callers._kept) == 3  # noqa: SLF001 - nothing else shows it
         await world.acting_as("agent2").add_comment(SHOP, TIMEOUT, "On it.")
         assert await hear() == TIMEOUT_URI
+        kept = {hashlib.sha256(SECRETS[who].encode()).digest() for who in ("agent", "observer", "reader")}
+        assert {*face.callers._kept} == kept  # noqa: SLF001 - nothing else shows it
 
 
 # What is refused
