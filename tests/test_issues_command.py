@@ -459,6 +459,34 @@ async def test_who_a_person_will_be_is_known_before_they_are_made(recorded_world
     assert before.model_dump()["user"]["email"] == "wa-nda-x@localhost"
 
 
+@pytest.mark.parametrize("logins", [("wanda", "Wanda"), ("wa nda", "wa@nda"), ("ünsal", "Ünsal"), ("x" * 300, "")])
+async def test_logins_are_one_person_where_the_store_takes_their_addresses_for_one(
+    recorded_world: World, logins: tuple[str, str]
+) -> None:
+    people = []
+    for login in logins:
+        backend = acting_as_local_user(recorded_world.store, login)
+        comment = await backend.add_comment(SHOP, TIMEOUT, "Hm.")
+        people.append((await backend.whoami()).model_dump()["user"])
+        assert (comment.author_id, comment.author_name) == (people[-1]["id"], people[-1]["name"])
+    users = recorded_world.store.read(lambda tx: tx.all("SELECT id FROM users WHERE email LIKE '%@localhost'"))
+    assert {(person["id"],) for person in people} == {*users}
+    assert (len(users) == 1) == (logins[0].isascii() and logins[1] != "")
+
+
+async def test_a_person_who_is_in_no_team_any_more_is_made_an_owner_again(recorded_world: World) -> None:
+    """Whoever can open the file can do as much."""
+    store, backend = recorded_world.store, acting_as_local_user(recorded_world.store, "wanda")
+    await backend.add_comment(SHOP, TIMEOUT, "Hm.")
+    before = await backend.whoami()
+    memberships = "SELECT team, role FROM memberships m JOIN users u ON u.key = m.user WHERE u.name = 'wanda'"
+    rows = store.read(lambda tx: tx.all(memberships))
+    store.write(lambda tx: tx.run("DELETE FROM memberships"))
+    assert await backend.whoami() == before
+    await backend.add_comment(SHOP, TIMEOUT, "Hm?")
+    assert store.read(lambda tx: tx.all(memberships)) == rows
+
+
 def test_there_is_no_store_to_be_looked_at(local: Person, tmp_path: Path) -> None:
     missing = tmp_path / "missing.db"
     assert local.run("issues", "list", "--store", str(missing), code=1) == ""

@@ -220,7 +220,7 @@ def _local_user(tx: Transaction, who: LocalUser) -> tuple[UserIdentity, Caller]:
 def local_user_id(tx: Transaction, who: LocalUser) -> str:
     """The same for the same address in the same store."""
     (team_id,) = tx.one("SELECT id FROM teams ORDER BY key LIMIT 1") or (str(uuid.NAMESPACE_DNS),)
-    return str(uuid.uuid5(uuid.UUID(team_id), who.email.lower()))
+    return str(uuid.uuid5(uuid.UUID(team_id), who.email))
 
 
 def teams_of(tx: Transaction, user: int | None) -> list[Any]:
