@@ -13,6 +13,8 @@ from owlmetry_mcp.backends.store.importing import import_document, read_document
 from owlmetry_mcp.issues.evidence import Coverage, Overview
 from owlmetry_mcp.issues.lifecycle import STATUSES
 from owlmetry_mcp.issues.models import Comment, Issue
+from owlmetry_mcp.server import overviews
+from owlmetry_mcp.server.answers import Row
 from owlmetry_mcp.server.markdown import MarkdownFence, overview_document
 from owlmetry_mcp.server.overviews import OVERVIEW_BYTES, overview_answer
 from owlmetry_mcp.triage import overview
@@ -245,3 +247,13 @@ async def test_across_projects_production_alone_is_counted(world: World) -> None
     assert [said for said in found.get("left_out", ()) if "regressed" in said] == (
         [f"{left} more regressed: list_issues with status=regressed"] if left else []
     )
+
+
+def test_behind_a_row_that_does_not_fit_shorter_ones_of_other_sections_are_shown() -> None:
+    costs = {"next": 1, "long": 3, "short": 1}
+    sections = [overviews.Section(name, name, [Row({}, name)] * 3) for name in costs]
+
+    def fits(kept: overviews.Kept) -> bool:
+        return sum(costs[name] * rows for name, rows in kept.items()) <= 9
+
+    assert overviews._kept(sections, fits) == {"next": 3, "long": 1, "short": 3}  # noqa: SLF001 - in small numbers

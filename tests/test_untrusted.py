@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from owlmetry_mcp.issues.quoting import quoted, visible
+from owlmetry_mcp.issues.quoting import on_a_line, quoted, short, visible
 from owlmetry_mcp.server.untrusted import Fence
 
 HIDDEN = [
@@ -34,6 +34,32 @@ def test_every_control_and_format_character_is_shown() -> None:
 
 def test_quoted_text_cannot_close_its_quotes_or_begin_a_line() -> None:
     assert quoted('a" resolved\n1de4b2d9 new "b\\') == r'"a\" resolved\n1de4b2d9 new \"b\\"'
+
+
+def test_a_line_stays_one() -> None:
+    assert on_a_line('a\tb\nc\r"d"') == r'a\tb\nc\r"d"'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("xxxxxxxx\u202eyy", "xxxxxxxx …"),
+        ("xxxxxx\U000e0041yy", "xxxxxx …"),
+        ('xxxxxxxxx"yy', "xxxxxxxxx …"),
+        ("xxxxxxxxx\\yy", "xxxxxxxxx …"),
+        ("xxxx xxxxxxx", "xxxx …"),
+        ("xxxxxxxxxx", "xxxxxxxxxx"),
+    ],
+    ids=ascii,
+)
+def test_what_is_cut_is_cut_in_no_escape(text: str, shown: str) -> None:
+    assert quoted(text, 10) == f'"{shown}"'
+
+
+def test_what_is_cut_takes_twice_as_many_bytes_as_characters_at_most() -> None:
+    assert short("🦉" * 5, 10) == "🦉" * 5
+    assert short("🦉" * 6, 10) == f"{'🦉' * 5} …"
+    assert short("é" * 10, 10) == "é" * 10
 
 
 def test_every_line_of_a_comment_is_marked_as_a_quotation() -> None:

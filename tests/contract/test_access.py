@@ -3,16 +3,21 @@
 import json
 from itertools import product
 from typing import Any
+from uuid import UUID
 
 import jwt
 import pytest
 
+from owlmetry_mcp.backends.store.administration import ALL_PERMISSIONS
+from owlmetry_mcp.backends.store.backend import acting_as_local_agent
+from owlmetry_mcp.backends.store.store import Store
 from owlmetry_mcp.issues.errors import (
     NotFoundError,
     PermissionDeniedError,
     UnauthenticatedError,
 )
 from owlmetry_mcp.issues.filters import IssueFilter
+from owlmetry_mcp.issues.models import KeyIdentity
 from tests.world import FIXTURE, SYMBOLS, World
 
 SHOP = SYMBOLS["shop"]
@@ -147,3 +152,17 @@ async def test_every_change_is_in_the_audit_trail_under_its_author(world: World)
     assert trail[4][:3] == ("Triage Agent", "issue.merge", where[1])
     assert trail[4][3]["source"]["id"] == SYMBOLS["i_timeout_dup"]
     assert trail[4][3]["title"] == title
+
+
+async def test_a_local_agent_is_none_of_those_who_bear_its_name(world_store: Store) -> None:
+    """Neither who has a key of that name, nor the local agent of another team."""
+    teams = world_store.read(lambda tx: [team for (team,) in tx.all("SELECT key FROM teams ORDER BY key")])
+    of_another = {"team": teams[1], "key_type": "agent", "name": "cursor", "permissions": "[]"}
+    row = of_another | {"id": str(UUID(int=1)), "created_at": "2026-10-21T12:00:00.000Z"}
+    world_store.write(lambda tx: tx.insert("api_keys", row))
+    others = {key["id"]: key["name"] for key in FIXTURE["api_keys"]} | {row["id"]: "cursor"}
+    for name in others.values():
+        me = await acting_as_local_agent(world_store, name).whoami()
+        assert isinstance(me, KeyIdentity)
+        assert me.id not in others
+        assert (me.name, me.team.id, me.permissions) == (name, FIXTURE["teams"][0]["id"], [*ALL_PERMISSIONS])
