@@ -38,7 +38,8 @@ _DESCRIPTION = """\
 Issue triage for coding agents: an MCP server over Owlmetry's issues.
 
 Without a command it is the server itself, for an MCP client to start and to talk to over standard input and output.
-Every other command looks after the store that it serves.
+`install` adds it to a client, `doctor` says what does not work, `issues` and `log` show what agents did; the others
+look after the store that it serves.
 """
 
 
