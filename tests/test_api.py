@@ -214,6 +214,23 @@ def test_a_body_that_is_no_http_ends_the_connection_and_is_no_failure(
     assert caplog.messages == ["Invalid HTTP request received."]
 
 
+@pytest.mark.parametrize("path", ["/nowhere", f"{ISSUE}/comments"])
+def test_a_body_that_is_no_http_and_comes_with_its_head_is_answered_once_and_is_no_failure(
+    http: httpx2.Client, http_face: HttpFace, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """Though the request is on its way, and may need no body to be answered."""
+    url = httpx2.URL(http_face.endpoint)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
+        connection.sendall(f"{head}no length\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(1_000), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert answer.count(b"HTTP/1.1") == answer.count(b'{"error": "Invalid HTTP request"}') == 1
+    assert http.get("/health").status_code == 200
+    assert caplog.messages == ["Invalid HTTP request received."]
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "127.0.0.2", "[::2]:80", "127.0.0.1:x"])
 def test_a_host_that_is_not_its_own_is_refused(http: httpx2.Client, host: str) -> None:
     answer = http.get("/health", headers={"Host": host})

@@ -52,8 +52,7 @@ class Http(H11Protocol):
 
     def send_400_response(self, _: str) -> None:
         if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            self.cycle.disconnected = True  # so that what it still answers is not sent behind this
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = [("Content-Type", "application/json"), ("Connection", "close")]
             events = (h11.Response(status_code=400, headers=headers), h11.Data(data=self.refusal), h11.EndOfMessage())
