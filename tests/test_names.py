@@ -1,12 +1,14 @@
 """Ids by their beginnings, projects, apps and teams by name or slug; what is ambiguous lists the candidates."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
 
 from owlmetry_mcp.backends.live import lists
 from owlmetry_mcp.backends.store.importing import import_document, read_document
+from owlmetry_mcp.backends.store.transactions import Transaction
 from tests.agent import Agent, agent_of
 from tests.test_event_tools import put, sent
 from tests.triage_rows import id_of
@@ -197,6 +199,22 @@ async def test_an_unknown_name_is_told_which_there_are(agent: Agent) -> None:
     )
     said = await agent.refused("list_issues", app_id="Shop", project_id="Blog")
     assert said.startswith(f'app_id {takes} "Shop". There is <MARK "')
+    said = await agent.refused("list_issues", project_id=SHOP[:7])
+    assert said.startswith(f'project_id {takes} "{SHOP[:7]}". There are ')
+
+
+async def test_of_many_ten_are_named_and_that_there_are_more_is_told(either_world: World, agent: Agent) -> None:
+    def add(tx: Transaction) -> None:
+        (team,) = tx.one("SELECT team FROM projects WHERE id = ?", (SHOP,))
+        for number in range(11):
+            row = {"id": str(uuid.UUID(int=number)), "team": team, "name": "Many", "slug": f"many-{number}"}
+            tx.insert("projects", row | {"created_at": tx.now})
+
+    either_world.store.write(add)
+    unknown = await agent.refused("list_issues", project_id="Few")
+    assert (unknown.count("<MARK"), unknown.endswith(" and 3 more. list_projects shows them.")) == (10, True)
+    alike = await agent.refused("list_issues", project_id="many")
+    assert (alike.count("<MARK"), alike.endswith(" and more.")) == (10, True)
 
 
 # Events and comments
