@@ -135,6 +135,26 @@ def test_an_old_store_is_migrated_in_transactions(path: Path, monkeypatch: pytes
             assert store.read(lambda tx: tx.all("SELECT x FROM later")) == [(1,)]
 
 
+def test_a_migration_that_another_process_makes_meanwhile_is_made_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(file, "MIGRATIONS", schema.MIGRATIONS[:-1])
+        made(path)
+    with contextlib.closing(transactions.connect(path)) as connection:
+
+        def meanwhile(statement: str) -> None:
+            if statement.startswith("BEGIN"):
+                connection.set_trace_callback(None)
+                made(path)
+
+        connection.set_trace_callback(meanwhile)
+        file._migrate(connection, path, now)  # noqa: SLF001 - just before it has its turn
+        assert file.version_of(connection) == len(schema.MIGRATIONS)
+    with Store(path) as store:
+        assert store.read(lambda tx: tx.one("PRAGMA integrity_check")) == ("ok",)
+
+
 def test_a_migration_that_fails_leaves_the_store_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made(path)
     broken = "CREATE TABLE later (x INTEGER) STRICT;\nINSERT INTO nowhere VALUES (1);"
