@@ -54,6 +54,13 @@ async def test_a_claim_that_the_trail_does_not_know_is_nobodys(world: World) -> 
     assert (await claims(agent))[TIMEOUT] == (None, at(60))
 
 
+async def test_a_move_of_nobodys_is_no_claim(world: World) -> None:
+    await world.acting_as("agent").update_status(SHOP, TIMEOUT, "in_progress")
+    row = {"at": at(60), "actor_type": "operator", "action": "issue.status", "subject_id": TIMEOUT}
+    world.store.write(lambda tx: tx.insert("audit", row | {"detail": '{"after":"in_progress"}'}))
+    assert (await claims(world.acting_as("agent")))[TIMEOUT] == ("Triage Agent", at())
+
+
 async def test_after_a_merge_the_targets_own_claim_counts(world: World) -> None:
     agent, other = world.acting_as("agent"), world.acting_as("agent2")
     await agent.update_status(SHOP, TIMEOUT, "in_progress")
@@ -173,6 +180,19 @@ async def test_sessions_of_few_issues_count_before_those_of_very_many(
     assert found.coverage == Coverage(seen=40, complete=False)
     monkeypatch.setattr(rules, "MAX_PAIRS", 3)
     assert len((await alone.acting_as("agent").coincidences(SHOP, None, unheard)).pairs) == 3
+
+
+async def test_the_first_of_a_section_are_the_first_of_all_apps_by_its_own_order(alone: World) -> None:
+    for number in range(8):
+        app, days = ("api", "ios")[number % 2], number - 20
+        add_issue(alone.store, number, app, status="in_progress", updated_at=at(days=days))
+        weight = {"unique_user_count": number + 1, "occurrence_count": 100 - number}
+        add_issue(alone.store, 10 + number, app, status="regressed", **weight)
+        add_issue(alone.store, 20 + number, "api", **weight)
+    found = await alone.acting_as("agent").overview(SHOP, unheard)
+    assert [it.issue.id for it in found.claimed] == [id_of(number) for number in range(5)]
+    assert [it.id for it in found.regressed] == [id_of(10 + number) for number in (7, 6, 5, 4, 3)]
+    assert [it.id for it in found.new] == [id_of(20 + number) for number in (7, 6, 5, 4, 3)]
 
 
 async def test_an_issue_of_no_session_was_looked_at_too(alone: World) -> None:
