@@ -2,11 +2,13 @@
 
 import json
 import sqlite3
+from io import BytesIO
 from typing import Any
 
 import pytest
 
 from owlmetry_mcp.backends.store.store import Store
+from owlmetry_mcp.server import stdio
 from tests.stdio import ERAS, HANDSHAKE, RawClient, line, raw_client
 from tests.world import SYMBOLS, World
 
@@ -256,3 +258,9 @@ def test_its_input_closed_in_the_midst_it_answers_no_call_twice_and_loses_nothin
     assert {*outcomes.values()} <= {"answered", CONNECTION_CLOSED}
     acknowledged = {f"Closing {number}" for number, outcome in outcomes.items() if outcome == "answered"}
     assert acknowledged <= {*kept(world, "Closing %")}
+
+
+def test_a_message_is_bounded_to_the_character_and_the_next_is_read_whole() -> None:
+    longest = "é" * stdio.MAX_LINE_LENGTH
+    lines = stdio._Lines(BytesIO(f"{longest}\n{longest}x\n{longest}{longest}\nnext\n".encode()), encoding="utf-8")  # noqa: SLF001 - to send as much to a process takes long
+    assert [lines.readline() for _ in range(5)] == [f"{longest}\n", stdio._TOO_LONG, stdio._TOO_LONG, "next\n", ""]  # noqa: SLF001

@@ -108,6 +108,7 @@ def test_without_a_key_it_is_said_how_to_send_one(still: McpFace, path: str) -> 
         ("Bearer a.b.c", "Invalid or expired token"),
         (f"Basic {SECRETS['agent']}", "Invalid authorization format"),
         (SECRETS["agent"], "Invalid authorization format"),
+        ("Bearer", "Invalid authorization format"),
     ],
 )
 def test_with_a_key_that_is_not_valid_nothing_is_read(still: McpFace, header: str, said: str) -> None:

@@ -30,6 +30,7 @@ from owlmetry_mcp.issues.errors import (
 from owlmetry_mcp.issues.filters import IssueFilter
 from owlmetry_mcp.issues.lifecycle import STATUSES
 from tests.faults.table import READS, TRIAGE, WRITES
+from tests.triage_rows import id_of
 from tests.world import FIXTURE, SYMBOLS, no_wait
 
 SHOP, BUSY = SYMBOLS["shop"], SYMBOLS["i_busy"]
@@ -144,6 +145,28 @@ async def test_a_first_page_is_asked_for_alone_where_the_next_can_tell_what_it_s
     assert [row.id for row in page.occurrences] == [row["id"] for row in shown]
     assert page.occurrence_has_more == (len(rows) > 2)
     assert (limits, page.occurrences_seen) == (asked, seen)
+
+
+async def test_occurrences_are_asked_for_further_where_a_server_shows_fewer_than_asked_in_an_order_of_its_own() -> None:
+    instants = [3, 5, 4, 1, 2]
+    rows = [
+        OCCURRENCES[0] | {"id": id_of(place), "timestamp": f"2026-10-2{day}T00:00:00.000Z"}
+        for place, day in enumerate(instants)
+    ]
+
+    async def detail(request: Request) -> Response:
+        cursor = request.query_params.get("occurrence_cursor")
+        begin = 1 + [row["id"] for row in rows].index(cursor) if cursor else 0
+        page = rows[begin : begin + 3]
+        more = begin + 3 < len(rows)
+        paging = {"occurrence_cursor": page[-1]["id"] if more else None, "occurrence_has_more": more}
+        return JSONResponse(ISSUE | paging | {"occurrences": page, "comments": [], "attachments": []})
+
+    async with answering(detail) as backend:
+        for limit, shown in ((2, "54"), (3, "543"), (4, "5432")):
+            page = await backend.get_issue(SHOP, BUSY, occurrence_limit=limit)
+            assert "".join(row.timestamp[9] for row in page.occurrences) == shown
+            assert page.occurrence_has_more
 
 
 async def test_the_team_level_list_is_asked_by_data_mode_and_nothing_wrong_is_sent() -> None:
