@@ -61,10 +61,11 @@ def test_the_settings_that_a_person_can_give_by_flags_are_all_but_secrets() -> N
         assert row.flag is None or row.flag.option_strings == [f"--{row.name.replace('_', '-')}"]
 
 
-def test_from_a_checkout_one_line_installs_it_and_runs_the_demo() -> None:
-    (line,) = README.partition("## From a checkout")[2].partition("```sh\n")[2].partition("```")[0].splitlines()
-    assert line.startswith("python3 -m venv .venv && ")
-    assert line.endswith(".venv/bin/owlmetry-mcp demo")
+def test_two_commands_take_a_newcomer_with_a_checkout_to_a_triage() -> None:
+    first, second = README.partition("## Two commands")[2].partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert first.startswith("python3 -m venv .venv && ")
+    assert first.endswith(" && .venv/bin/owlmetry-mcp install claude-code --sample")
+    assert second == 'claude "Triage the new issues"'
 
 
 def test_under_tests_stands_one_line_that_runs_them() -> None:

@@ -76,7 +76,7 @@ class Workers:
             code = 0
         except OwlmetryError as error:
             logger.error("%s", error)  # noqa: TRY400 - it says what there is to say
-        except Exception:
+        except Exception:  # where a process of its own begins, nothing is above it to tell
             logger.exception("A worker failed")
         finally:
             sys.stderr.flush()

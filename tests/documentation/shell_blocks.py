@@ -18,7 +18,7 @@ import httpx2
 from tests.world import ROOT
 
 PAGES = {str(path.relative_to(ROOT)): path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
-RUN_BY_CI = {"README.md": ("From a checkout", "Tests")}
+RUN_BY_CI = {"README.md": ("Two commands", "Tests")}
 """Headings whose block installs this project from the checkout, and runs the tests: `.ci/run` does so, by the block."""
 LIVE = "https://owl.example.com"
 """As the pages call an Owlmetry server of the reader's."""
